@@ -1,0 +1,1 @@
+"""A Keras model to verified .tflite files: recipes, calibration, export, verification."""

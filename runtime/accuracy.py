@@ -1,0 +1,69 @@
+"""The one accuracy: correct answers, agreement with a reference, and ties."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Probabilities = NDArray[np.float32]
+Answers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """Correct answers out of all answers. Parts add up: `Accuracy(3, 4) + Accuracy(1, 6)`."""
+
+    correct: int
+    total: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.correct <= self.total:
+            raise ValueError(f"Expected 0 <= correct <= total, got {self.correct} of {self.total}.")
+
+    def __add__(self, other: Accuracy) -> Accuracy:
+        return Accuracy(self.correct + other.correct, self.total + other.total)
+
+    @property
+    def share(self) -> float:
+        """Correct over total, 0 to 1; not a number for no answers."""
+        return self.correct / self.total if self.total else math.nan
+
+    def interval(self, z: float = 1.959964) -> tuple[float, float]:
+        """Wilson's score interval for the share (Wilson 1927), 95 % unless another `z` is given."""
+        if not self.total:
+            return 0.0, 1.0
+        n, p = self.total, self.share
+        center = (p + z * z / (2 * n)) / (1 + z * z / n)
+        half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+        return max(0.0, center - half), min(1.0, center + half)
+
+
+def top_k(probabilities: Probabilities, classes: Answers, k: int) -> Accuracy:
+    """How often the true class is among the k most probable ones.
+
+    `probabilities` has shape (images, classes), `classes` shape (images,). Among equal probabilities the
+    lower class index wins, as in `argmax`, so that top-1 here is what a plain client sees.
+    """
+    if probabilities.shape[:1] != classes.shape:
+        raise ValueError(f"Expected one class an image, got {classes.shape} for {probabilities.shape}.")
+    own = np.take_along_axis(probabilities, classes[:, np.newaxis], axis=1)
+    earlier = np.arange(probabilities.shape[1]) < classes[:, np.newaxis]
+    rank = (probabilities > own).sum(axis=1) + ((probabilities == own) & earlier).sum(axis=1)
+    return Accuracy(int((rank < k).sum()), len(classes))
+
+
+def same_answers(probabilities: Probabilities, reference: Probabilities) -> Accuracy:
+    """How often two sets of outputs, both of shape (images, classes), have the same most probable class."""
+    if probabilities.shape != reference.shape:
+        raise ValueError(f"Expected the same shape, got {probabilities.shape} and {reference.shape}.")
+    same = probabilities.argmax(axis=1) == reference.argmax(axis=1)
+    return Accuracy(int(same.sum()), len(same))
+
+
+def ties(probabilities: Probabilities) -> int:
+    """On how many images two or more classes share the first place (integer outputs have few steps)."""
+    best = probabilities.max(axis=1, keepdims=True)
+    return int(((probabilities == best).sum(axis=1) > 1).sum())

@@ -1,0 +1,106 @@
+"""`Classifier`: a model file in, labels with probabilities out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgeproof.runtime import modelfile
+from edgeproof.runtime.accuracy import Probabilities
+from edgeproof.runtime.errors import ModelError
+from edgeproof.runtime.interpreter import Runner
+from edgeproof.runtime.pixels import Picture, Pixels, Preprocessing, Resize
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One answer. `probability` is 0 to 1 when the model ends in a softmax, as edgeproof's do."""
+
+    label: str
+    probability: float
+    class_index: int
+
+
+class Classifier:
+    """A model file, ready to label pictures. Needs no TensorFlow.
+
+    Files made by edgeproof bring labels and preprocessing along. For another tool's file, give `labels` where it
+    carries none, and `input_range` (what the bytes 0 and 255 become) for a float input; `assumptions` says what
+    was taken for granted. Raises `ModelError` for a file that is damaged, or that lacks what is not given.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        labels: Sequence[str] | None = None,
+        input_range: tuple[float, float] | None = None,
+        num_threads: int = 1,
+    ) -> None:
+        self.file = modelfile.read(path)
+        self.assumptions: tuple[str, ...] = ()
+        if self.file.contract is None:
+            self._take_for_granted(labels, input_range, num_threads)
+        else:
+            if input_range is not None:
+                raise ModelError(f"{path} carries its own preprocessing. Leave --input-range away.")
+            self._runner = Runner(self.file.flatbuffer, num_threads=num_threads)
+            self.preprocessing = self.file.contract.preprocessing
+        found = tuple(labels) if labels is not None else self.file.labels
+        if found is None:
+            raise ModelError(f"{path} holds no edgeproof contract and no labels: truncated? Give --labels.")
+        classes = self._runner.output.shape[-1]
+        if len(found) != classes:
+            raise ModelError(f"{path} has {classes} outputs, but there are {len(found)} labels. Give the right labels.")
+        if self.preprocessing.input_size != self._runner.input.shape[1:3]:
+            raise ModelError(
+                f"{path} takes {self._runner.input.shape[1:3]} pixels, but its contract says "
+                f"{self.preprocessing.input_size}. Export the model again."
+            )
+        self.labels = found
+
+    def classify(self, picture: Picture, *, top: int = 5) -> tuple[Prediction, ...]:
+        """The `top` most probable labels of a picture, best first. Raises `DataError` for what is no picture."""
+        return self.best(self.probabilities(self.preprocessing.pixels(picture)[np.newaxis])[0], top=top)
+
+    def probabilities(self, pixels: Pixels) -> Probabilities:
+        """Map uint8 pixels of shape (n, height, width, 3), at the model's size, to shape (n, classes)."""
+        return self._runner.probabilities(pixels)
+
+    def best(self, probabilities: Probabilities, *, top: int = 5) -> tuple[Prediction, ...]:
+        """The `top` labels of one row of probabilities, best first; of equal ones the lower class comes first."""
+        if top < 1:
+            raise ValueError(f"Expected top >= 1, got {top}.")
+        order = np.argsort(-probabilities, kind="stable")[:top]
+        return tuple(Prediction(self.labels[i], float(probabilities[i]), int(i)) for i in order)
+
+    def _take_for_granted(
+        self, labels: Sequence[str] | None, input_range: tuple[float, float] | None, num_threads: int
+    ) -> None:
+        """Run a file without a contract by convention, and say so."""
+        path = self.file.path
+        if labels is None and self.file.labels is None:
+            raise ModelError(f"{path} holds no edgeproof contract and no labels: truncated? Give --labels.")
+        peek = Runner(self.file.flatbuffer, num_threads=num_threads)
+        taken = peek.input
+        if taken.dtype == "float32" and input_range is None:
+            raise ModelError(f"{path} takes floats of an unknown range. Give --input-range, such as -1,1 or 0,1.")
+        if taken.scale is not None and taken.zero_point is not None and input_range is None:
+            # By convention the bytes of a picture go into an integer input as they are (shifted for int8).
+            first, last = (0, 255) if taken.dtype == "uint8" else (-128, 127)
+            input_range = ((first - taken.zero_point) * taken.scale, (last - taken.zero_point) * taken.scale)
+        self._runner = Runner(
+            self.file.flatbuffer, num_threads=num_threads, input_range=input_range or (0.0, 255.0)
+        )
+        height, width = taken.shape[1:3]
+        self.preprocessing = Preprocessing(steps=(Resize(width=width, height=height),))
+        span = f"{input_range[0]:g} to {input_range[1]:g}" if input_range else "0 to 255"
+        self.assumptions = (
+            "channels in the order RGB",
+            f"pictures stretched to {width}×{height} with a bilinear filter",
+            f"bytes 0 to 255 stand for {span}" if taken.dtype == "float32" else "the bytes go in as they are",
+            "labels in the order of the outputs",
+        )

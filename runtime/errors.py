@@ -1,0 +1,21 @@
+"""What can go wrong by a user's hand. A caller's mistake is a `ValueError`; a bug is a traceback."""
+
+
+class EdgeproofError(Exception):
+    """The root of edgeproof's own errors: one line that says what, where, what was found, what to do."""
+
+
+class ConfigError(EdgeproofError):
+    """A setting or an option is unknown, of the wrong type or out of range."""
+
+
+class DataError(EdgeproofError):
+    """Images, labels or folders cannot be used as they are."""
+
+
+class ModelError(EdgeproofError):
+    """A model file cannot be read, or is not what it says it is."""
+
+
+class VerificationError(EdgeproofError):
+    """A gate failed: the exported file is not close enough to its reference."""

@@ -1,0 +1,168 @@
+"""Labelled pictures in folders or zip files: `<class>/*`, below `train/` and `test/` or not."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeproof.runtime import progress
+from edgeproof.runtime.contract import sha256
+from edgeproof.runtime.errors import DataError
+from edgeproof.runtime.pixels import SUFFIXES, Pixels, Preprocessing
+
+WORKERS = 4
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A folder or a zip file, read by names relative to it. Reading is safe from several threads."""
+
+    path: Path
+    _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.path.exists():
+            raise DataError(f"{self.path}: no such file or folder. Give a folder or a zip with a folder a class.")
+        if self.path.is_file() and not zipfile.is_zipfile(self.path):
+            raise DataError(f"{self.path} is neither a folder nor a zip. Give one with a folder a class.")
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Every visible file, sorted, with / between the parts of its name."""
+        if self.path.is_dir():
+            files = (p.relative_to(self.path).as_posix() for p in self.path.rglob("*") if p.is_file())
+        else:
+            files = (entry.filename for entry in self._zip.infolist() if not entry.is_dir())
+        return tuple(sorted(name for name in files if not _is_hidden(name)))
+
+    def read(self, name: str) -> bytes:
+        """The content of one file. Raises `DataError`."""
+        try:
+            if self.path.is_dir():
+                return (self.path / name).read_bytes()
+            with self._lock:
+                return self._zip.read(name)
+        except (OSError, zipfile.BadZipFile, KeyError, RuntimeError) as error:
+            raise DataError(f"{self.path}/{name}: cannot be read ({error}).") from None
+
+    @cached_property
+    def _zip(self) -> zipfile.ZipFile:
+        return zipfile.ZipFile(self.path)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One picture: where it lies in its archive, its class name."""
+
+    name: str
+    label: str
+
+
+@dataclass(frozen=True)
+class LabelledPictures:
+    """Decoded pictures at their stored size with their classes: what training and every measurement read.
+
+    `stored` has shape (n, height, width, 3), uint8, after the first step of `preprocessing`; `classes` are
+    indices into `labels`, shape (n,), int64; `hashes` are sha256 of each picture's stored pixels.
+    """
+
+    labels: tuple[str, ...]
+    names: tuple[str, ...]
+    classes: NDArray[np.int64]
+    stored: Pixels
+    hashes: tuple[str, ...]
+    preprocessing: Preprocessing
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def batches(self, size: int) -> Iterator[tuple[Pixels, NDArray[np.int64]]]:
+        """The model's pixels of shape (n, height, width, 3) with their classes, in order, the last one partial."""
+        for start in range(0, len(self), size):
+            part = slice(start, start + size)
+            yield self.preprocessing.finished(self.stored[part]), self.classes[part]
+
+    def take(self, indices: Sequence[int] | NDArray[np.int64]) -> LabelledPictures:
+        """These pictures alone, in this order."""
+        chosen = np.asarray(indices, np.int64)
+        return LabelledPictures(
+            labels=self.labels,
+            names=tuple(self.names[i] for i in chosen),
+            classes=self.classes[chosen],
+            stored=self.stored[chosen],
+            hashes=tuple(self.hashes[i] for i in chosen),
+            preprocessing=self.preprocessing,
+        )
+
+
+def find(archive: Archive) -> dict[str, list[Item]]:
+    """The pictures of each part: "train" and "test" where these folders are there, else all of them under "".
+
+    Pictures are known by suffix; other files are left out here and are told apart by `skipped`.
+    """
+    parts: dict[str, list[Item]] = {}
+    for name in archive.names:
+        path = PurePosixPath(name)
+        if path.suffix.lower() not in SUFFIXES:
+            continue
+        part = path.parts[0] if len(path.parts) > 2 and path.parts[0] in ("train", "test") else ""
+        inner = path.parts[1:] if part else path.parts
+        if len(inner) >= 2:
+            parts.setdefault(part, []).append(Item(name, inner[0]))
+    return parts
+
+
+def decode(
+    archive: Archive,
+    items: Sequence[Item],
+    preprocessing: Preprocessing,
+    labels: Sequence[str],
+    *,
+    description: str = "Reading pictures",
+) -> tuple[LabelledPictures, dict[str, str]]:
+    """Decode pictures to their stored size on several threads; returns them and, by name, why others failed."""
+    index = {label: number for number, label in enumerate(labels)}
+    stored = np.empty((len(items), *preprocessing.stored_size, 3), np.uint8)
+    kept: list[int] = []
+    failed: dict[str, str] = {}
+
+    def one(number: int) -> tuple[int, str]:
+        try:
+            stored[number] = preprocessing.stored(archive.read(items[number].name))
+        except DataError as error:
+            return number, str(error)
+        return number, ""
+
+    with progress.bar(description, len(items)) as advance, ThreadPoolExecutor(WORKERS) as pool:
+        numbers = iter(range(len(items)))
+        # In slices, so that Ctrl-C is heard and no million futures wait in line.
+        while chunk := list(islice(numbers, 1024)):
+            for number, reason in pool.map(one, chunk):
+                if reason:
+                    failed[items[number].name] = reason
+                else:
+                    kept.append(number)
+            advance(len(chunk))
+    chosen = stored if len(kept) == len(items) else stored[kept]
+    pictures = LabelledPictures(
+        labels=tuple(labels),
+        names=tuple(items[i].name for i in kept),
+        classes=np.array([index[items[i].label] for i in kept], np.int64),
+        stored=chosen,
+        hashes=tuple(sha256(picture.tobytes()) for picture in chosen),
+        preprocessing=preprocessing,
+    )
+    return pictures, failed
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)

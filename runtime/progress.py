@@ -1,0 +1,39 @@
+"""Progress bars with an ETA: on a terminal's stderr, and silent anywhere else."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+Advance = Callable[[int], None]
+
+_quiet = False
+
+
+def silence() -> None:
+    """Show no progress bars in this process from now on (the command line's --quiet)."""
+    global _quiet
+    _quiet = True
+
+
+@contextmanager
+def bar(description: str, total: int, *, note: Callable[[], str] = lambda: "") -> Iterator[Advance]:
+    """Show a bar of `total` steps while the block runs; yields the function that advances it by n steps.
+
+    `note` is asked for a few words to stand behind the bar (an accuracy so far, say) at every advance.
+    """
+    if _quiet or not sys.stderr.isatty():
+        yield lambda steps: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description:<22}"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(description, total=total, note="")
+        yield lambda steps: progress.update(task, advance=steps, note=note())

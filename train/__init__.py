@@ -1,0 +1,1 @@
+"""Labelled images to a Keras model: data, model, two phases, evaluation, plots."""
