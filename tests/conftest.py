@@ -1,0 +1,214 @@
+"""A 2 kB classifier, made without TensorFlow, that tells red, green, blue and grey pictures apart.
+
+The mean colour of a picture goes through one fully connected layer and a softmax. Tests get it as bytes or as
+a file, in float32 or with uint8 input and output, and with the contract and labels of a shipped file.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import flatbuffers
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+
+from edgeproof.runtime import contract, labels, modelfile
+from edgeproof.runtime.contract import Contract, Quantisation, TensorFormat, Verification
+from edgeproof.runtime.labelled import LabelledPictures
+from edgeproof.runtime.pixels import Preprocessing, Resize
+
+LABELS = ("red", "green", "blue", "grey")
+COLOURS = ((200, 40, 40), (40, 200, 40), (40, 40, 200), (120, 120, 120))
+SIZE = 8
+# One row a class over the mean of red, green and blue; grey wins by its bias where no colour stands out.
+WEIGHTS = np.array([[2, -1, -1], [-1, 2, -1], [-1, -1, 2], [0, 0, 0]], np.float32) / 32
+BIAS = np.array([0, 0, 0, 1.5], np.float32)
+
+
+@dataclass
+class GraphParts:
+    """The lists of a flatbuffer's model while it is built; an index into `tensors` names a tensor."""
+
+    tensors: list
+    buffers: list
+    codes: list
+    operators: list
+
+    def tensor(self, name, shape, kind=schema.TensorType.FLOAT32, *, values=None, scale=None, zero_point=0):
+        buffer = schema.BufferT()
+        if values is not None:
+            buffer.data = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
+        self.buffers.append(buffer)
+        tensor = schema.TensorT()
+        tensor.name, tensor.shape, tensor.type, tensor.buffer = name, shape, kind, len(self.buffers) - 1
+        if scale is not None:
+            tensor.quantization = schema.QuantizationParametersT()
+            tensor.quantization.scale, tensor.quantization.zeroPoint = [scale], [zero_point]
+        self.tensors.append(tensor)
+        return len(self.tensors) - 1
+
+    def operator(self, builtin, inputs, output, options_type=0, options=None):
+        code = schema.OperatorCodeT()
+        code.builtinCode = code.deprecatedBuiltinCode = builtin
+        self.codes.append(code)
+        operator = schema.OperatorT()
+        operator.opcodeIndex, operator.inputs, operator.outputs = len(self.codes) - 1, inputs, [output]
+        operator.builtinOptionsType, operator.builtinOptions = options_type, options
+        self.operators.append(operator)
+        return output
+
+    def packed(self, first, last):
+        graph, model = schema.SubGraphT(), schema.ModelT()
+        graph.name, graph.tensors, graph.operators = "main", self.tensors, self.operators
+        graph.inputs, graph.outputs = [first], [last]
+        model.version, model.description = 3, "tiny"
+        model.operatorCodes, model.subgraphs, model.buffers = self.codes, [graph], self.buffers
+        builder = flatbuffers.Builder(1024)
+        builder.Finish(model.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
+
+
+def flatbuffer(*, quantised: bool, weights=WEIGHTS, bias=BIAS) -> bytes:
+    """The graph without attachments; `quantised` takes and gives uint8, with float arithmetic in between."""
+    parts = GraphParts([], [schema.BufferT()], [], [])
+    ops, kinds, options = schema.BuiltinOperator, schema.TensorType, schema.BuiltinOptions
+    classes = len(weights)
+    shape = [1, SIZE, SIZE, 3]
+    if quantised:
+        first = parts.tensor("pixels", shape, kinds.UINT8, scale=1.0)
+        image = parts.operator(ops.DEQUANTIZE, [first], parts.tensor("image", shape))
+    else:
+        first = image = parts.tensor("pixels", shape)
+    axes = parts.tensor("axes", [2], kinds.INT32, values=np.array([1, 2], np.int32))
+    mean = parts.operator(
+        ops.MEAN,
+        [image, axes],
+        parts.tensor("mean", [1, 3]),
+        options.ReducerOptions,
+        schema.ReducerOptionsT(),
+    )
+    layer = [
+        mean,
+        parts.tensor("weights", [classes, 3], values=weights),
+        parts.tensor("bias", [classes], values=bias),
+    ]
+    logits = parts.operator(
+        ops.FULLY_CONNECTED,
+        layer,
+        parts.tensor("logits", [1, classes]),
+        options.FullyConnectedOptions,
+        schema.FullyConnectedOptionsT(),
+    )
+    softmax = schema.SoftmaxOptionsT()
+    softmax.beta = 1.0
+    last = parts.operator(
+        ops.SOFTMAX, [logits], parts.tensor("softmax", [1, classes]), options.SoftmaxOptions, softmax
+    )
+    if quantised:
+        given = parts.tensor("probabilities", [1, classes], kinds.UINT8, scale=1 / 256)
+        last = parts.operator(ops.QUANTIZE, [last], given)
+    return parts.packed(first, last)
+
+
+def packed(
+    content: bytes, *, quantised: bool, names=LABELS, verification: Verification | None = None
+) -> bytes:
+    """A flatbuffer of `flatbuffer` with the labels and the contract of a shipped file."""
+    texts = labels.text(names).encode()
+    dtype = "uint8" if quantised else "float32"
+    scales = ((1.0, 1 / 256), (0, 0)) if quantised else ((None, None), (None, None))
+    tensors = [
+        TensorFormat(name=name, shape=shape, dtype=dtype, scale=scale, zero_point=zero_point)
+        for name, shape, scale, zero_point in zip(
+            ("pixels", "probabilities" if quantised else "softmax"),
+            ((1, SIZE, SIZE, 3), (1, len(names))),
+            *scales,
+            strict=True,
+        )
+    ]
+    described = Contract(
+        name="tiny",
+        recipe="int8" if quantised else "float32",
+        preprocessing=Preprocessing(steps=(Resize(width=4, height=4), Resize(width=SIZE, height=SIZE))),
+        labels_sha256=contract.sha256(texts),
+        model_sha256=contract.sha256(content),
+        input=tensors[0],
+        output=tensors[1],
+        quantisation=Quantisation(
+            operators=3, float_operators=3, per_channel_weights=0, per_tensor_weights=0
+        ),
+        verification=verification,
+        provenance={"edgeproof": "test"},
+    )
+    return modelfile.pack(
+        content, {contract.LABELS_NAME: texts, contract.CONTRACT_NAME: contract.encode(described)}
+    )
+
+
+VERIFICATION = Verification(
+    images=200,
+    images_digest="0" * 64,
+    reference_top1=0.95,
+    reference_top5=1.0,
+    top1=0.94,
+    top1_interval=(0.898, 0.965),
+    top5=1.0,
+    drop_points=1.0,
+    same_answers=0.985,
+    different_answers=3,
+    largest_margin_of_a_different_answer=0.02,
+    ties=0,
+)
+
+
+@pytest.fixture(scope="session")
+def tiny_flatbuffer() -> bytes:
+    """The float32 graph alone, as another tool might have written it."""
+    return flatbuffer(quantised=False)
+
+
+@pytest.fixture(scope="session")
+def tiny_model_bytes(tiny_flatbuffer) -> bytes:
+    """The float32 file as edgeproof ships it, not verified against a Keras model."""
+    return packed(tiny_flatbuffer, quantised=False)
+
+
+@pytest.fixture(scope="session")
+def tiny_int8_bytes() -> bytes:
+    """The file with uint8 input and output, with a contract that holds a verification."""
+    return packed(flatbuffer(quantised=True), quantised=True, verification=VERIFICATION)
+
+
+@pytest.fixture
+def tiny_model_path(tiny_model_bytes, tmp_path) -> Path:
+    """A float32 file of the test's own: it may be changed."""
+    path = tmp_path / "tiny-float32.tflite"
+    path.write_bytes(tiny_model_bytes)
+    return path
+
+
+@pytest.fixture
+def tiny_int8_path(tiny_int8_bytes, tmp_path) -> Path:
+    """An int8 file of the test's own: it may be changed."""
+    path = tmp_path / "tiny-int8.tflite"
+    path.write_bytes(tiny_int8_bytes)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_pictures() -> LabelledPictures:
+    """Forty noisy 4×4 pictures, ten a colour, of which the last one of every colour bears a wrong label."""
+    generator = np.random.default_rng(20)
+    true = np.repeat(np.arange(4), 10)
+    noise = generator.integers(-30, 31, (40, 4, 4, 3))
+    stored = (np.array(COLOURS)[true][:, np.newaxis, np.newaxis] + noise).clip(0, 255).astype(np.uint8)
+    classes = true.copy()
+    classes[9::10] = (classes[9::10] + 1) % 4
+    return LabelledPictures(
+        labels=LABELS,
+        names=tuple(f"{LABELS[c]}/{i}.png" for i, c in enumerate(classes)),
+        classes=classes.astype(np.int64),
+        stored=stored,
+        hashes=tuple(contract.sha256(picture.tobytes()) for picture in stored),
+        preprocessing=Preprocessing(steps=(Resize(width=4, height=4), Resize(width=SIZE, height=SIZE))),
+    )
