@@ -27,9 +27,10 @@ class Prediction:
 class Classifier:
     """A model file, ready to label pictures. Needs no TensorFlow.
 
-    Files made by edgeproof bring labels and preprocessing along. For another tool's file, give `labels` where it
-    carries none, and `input_range` (what the bytes 0 and 255 become) for a float input; `assumptions` says what
-    was taken for granted. Raises `ModelError` for a file that is damaged, or that lacks what is not given.
+    Files made by edgeproof bring labels and preprocessing along. For another tool's file, give `labels`
+    where it carries none, and `input_range` (what the bytes 0 and 255 become) for a float input;
+    `assumptions` says what was taken for granted. Raises `ModelError` for a file that is damaged, or that
+    lacks what is not given.
     """
 
     def __init__(
@@ -54,7 +55,9 @@ class Classifier:
             raise ModelError(f"{path} holds no edgeproof contract and no labels: truncated? Give --labels.")
         classes = self._runner.output.shape[-1]
         if len(found) != classes:
-            raise ModelError(f"{path} has {classes} outputs, but there are {len(found)} labels. Give the right labels.")
+            raise ModelError(
+                f"{path} has {classes} outputs, but there are {len(found)} labels. Give the right labels."
+            )
         if self.preprocessing.input_size != self._runner.input.shape[1:3]:
             raise ModelError(
                 f"{path} takes {self._runner.input.shape[1:3]} pixels, but its contract says "
@@ -63,7 +66,7 @@ class Classifier:
         self.labels = found
 
     def classify(self, picture: Picture, *, top: int = 5) -> tuple[Prediction, ...]:
-        """The `top` most probable labels of a picture, best first. Raises `DataError` for what is no picture."""
+        """The `top` most probable labels of a picture, best first. Raises `DataError` for no picture."""
         return self.best(self.probabilities(self.preprocessing.pixels(picture)[np.newaxis])[0], top=top)
 
     def probabilities(self, pixels: Pixels) -> Probabilities:
@@ -71,7 +74,7 @@ class Classifier:
         return self._runner.probabilities(pixels)
 
     def best(self, probabilities: Probabilities, *, top: int = 5) -> tuple[Prediction, ...]:
-        """The `top` labels of one row of probabilities, best first; of equal ones the lower class comes first."""
+        """The `top` labels of one row of probabilities, best first; of equal ones the lower class first."""
         if top < 1:
             raise ValueError(f"Expected top >= 1, got {top}.")
         order = np.argsort(-probabilities, kind="stable")[:top]
@@ -87,7 +90,9 @@ class Classifier:
         peek = Runner(self.file.flatbuffer, num_threads=num_threads)
         taken = peek.input
         if taken.dtype == "float32" and input_range is None:
-            raise ModelError(f"{path} takes floats of an unknown range. Give --input-range, such as -1,1 or 0,1.")
+            raise ModelError(
+                f"{path} takes floats of an unknown range. Give --input-range, such as -1,1 or 0,1."
+            )
         if taken.scale is not None and taken.zero_point is not None and input_range is None:
             # By convention the bytes of a picture go into an integer input as they are (shifted for int8).
             first, last = (0, 255) if taken.dtype == "uint8" else (-128, 127)

@@ -64,8 +64,8 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
 class Contract(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a client needs besides the graph, and the proof that the graph is the one meant.
 
-    `model_sha256` is over the flatbuffer: the file's bytes up to the appended archive. Nothing in here depends
-    on the clock or the machine, so the same model and data give the same file.
+    `model_sha256` is over the flatbuffer: the file's bytes up to the appended archive. Nothing in here
+    depends on the clock or the machine, so the same model and data give the same file.
     """
 
     name: str
@@ -93,10 +93,14 @@ def decode(content: bytes, where: str) -> Contract:
         found = msgspec.json.decode(content, type=_Versioned).format
         if found != FORMAT:
             remedy = "Update edgeproof" if found > FORMAT else "Export the model again"
-            raise ModelError(f"{where}: contract format {found}; this edgeproof reads format {FORMAT}. {remedy}.")
+            raise ModelError(
+                f"{where}: contract format {found}; this edgeproof reads format {FORMAT}. {remedy}."
+            )
         return msgspec.json.decode(content, type=Contract)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise ModelError(f"{where}: its {CONTRACT_NAME} is damaged ({error}). Export the model again.") from None
+        raise ModelError(
+            f"{where}: its {CONTRACT_NAME} is damaged ({error}). Export the model again."
+        ) from None
 
 
 def digest(hashes: Iterable[str]) -> str:

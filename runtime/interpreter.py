@@ -82,7 +82,8 @@ class Runner:
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         if len(inputs) != 1 or len(outputs) != 1:
             raise ModelError(
-                f"The model has {len(inputs)} inputs and {len(outputs)} outputs. An image classifier has one each."
+                f"The model has {len(inputs)} inputs and {len(outputs)} outputs. "
+                "An image classifier has one each."
             )
         self._input_index, self._output_index = inputs[0]["index"], outputs[0]["index"]
         taken, given = _format(inputs[0]), _format(outputs[0])

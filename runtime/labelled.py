@@ -31,7 +31,9 @@ class Archive:
 
     def __post_init__(self) -> None:
         if not self.path.exists():
-            raise DataError(f"{self.path}: no such file or folder. Give a folder or a zip with a folder a class.")
+            raise DataError(
+                f"{self.path}: no such file or folder. Give a folder or a zip with a folder a class."
+            )
         if self.path.is_file() and not zipfile.is_zipfile(self.path):
             raise DataError(f"{self.path} is neither a folder nor a zip. Give one with a folder a class.")
 
@@ -86,7 +88,7 @@ class LabelledPictures:
         return len(self.names)
 
     def batches(self, size: int) -> Iterator[tuple[Pixels, NDArray[np.int64]]]:
-        """The model's pixels of shape (n, height, width, 3) with their classes, in order, the last one partial."""
+        """Pixels of shape (n, height, width, 3) with their classes, in order; the last is partial."""
         for start in range(0, len(self), size):
             part = slice(start, start + size)
             yield self.preprocessing.finished(self.stored[part]), self.classes[part]
@@ -129,7 +131,7 @@ def decode(
     *,
     description: str = "Reading pictures",
 ) -> tuple[LabelledPictures, dict[str, str]]:
-    """Decode pictures to their stored size on several threads; returns them and, by name, why others failed."""
+    """Decode pictures to their stored size on several threads, and say by name why others failed."""
     index = {label: number for number, label in enumerate(labels)}
     stored = np.empty((len(items), *preprocessing.stored_size, 3), np.uint8)
     kept: list[int] = []

@@ -7,7 +7,7 @@ from edgeproof.runtime.errors import DataError
 
 
 def parse(text: str, where: str) -> tuple[str, ...]:
-    """The labels in a text of one a line. Raises `DataError` for none, an empty one or one that stands twice."""
+    """The labels in a text of one a line. Raises `DataError` for none, an empty one or the same twice."""
     labels = tuple(text.removeprefix("\ufeff").removesuffix("\n").split("\n")) if text.strip() else ()
     labels = tuple(label.removesuffix("\r") for label in labels)
     if not labels:
@@ -16,7 +16,9 @@ def parse(text: str, where: str) -> tuple[str, ...]:
         if not label.strip():
             raise DataError(f"{where}, line {number}: an empty label. Write one label a line.")
         if label in labels[: number - 1]:
-            raise DataError(f"{where}, line {number}: the label '{label}' stands twice. Write each label once.")
+            raise DataError(
+                f"{where}, line {number}: the label '{label}' stands twice. Write each label once."
+            )
     return labels
 
 
