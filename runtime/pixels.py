@@ -2,23 +2,41 @@
 
 import io
 import os
+import struct
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from edgeproof.runtime.errors import DataError
 
 Pixels = NDArray[np.uint8]
 Picture = str | Path | bytes | BinaryIO | Image.Image | Pixels
 
-# A decoded picture takes 3 to 4 bytes a pixel; 100 megapixels is past any camera that is used with these models.
+# A decoded picture takes 3 to 4 bytes a pixel; 100 megapixels is past any camera used with these models.
 PIXEL_LIMIT = 100_000_000
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+
+# What Pillow's decoders and its EXIF parser were seen to raise on damaged pictures.
+_DECODER_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    EOFError,
+    struct.error,
+    Image.DecompressionBombError,
+)
 
 Resample = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 Fit = Literal["stretch", "crop"]
@@ -70,7 +88,7 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
         return np.asarray(_resized(open_rgb(picture, self.background), self.steps[0]))
 
     def finished(self, stored: Pixels) -> Pixels:
-        """Take stored pixels of shape (n, height, width, 3) through the remaining steps, to the model's input."""
+        """Take stored pixels of shape (n, height, width, 3) through the remaining steps to the input."""
         if len(self.steps) == 1:
             return stored
         height, width = self.input_size
@@ -95,30 +113,35 @@ def open_rgb(picture: Picture, background: tuple[int, int, int] = (255, 255, 255
     """
     if isinstance(picture, np.ndarray):
         if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-            raise ValueError(f"Expected uint8 of shape (height, width, 3), got {picture.dtype} {picture.shape}.")
+            raise ValueError(
+                f"Expected uint8 of shape (height, width, 3), got {picture.dtype} {picture.shape}."
+            )
         return Image.fromarray(picture)
-    if isinstance(picture, Image.Image):
-        return _to_rgb(picture, background, "The picture")
     name = str(picture) if isinstance(picture, str | Path) else "The picture"
     if isinstance(picture, str | Path) and not os.path.isfile(picture):
         found = "a folder" if os.path.isdir(picture) else "no such file"
         raise DataError(f"{name}: {found}. Give the path of a picture.")
-    source = io.BytesIO(picture) if isinstance(picture, bytes) else picture
     try:
-        with Image.open(source, formats=FORMATS) as opened:
-            if opened.width * opened.height > PIXEL_LIMIT:
-                size = f"{opened.width}×{opened.height}"
-                raise DataError(f"{name}: {size} pixels are more than {PIXEL_LIMIT}. Make it smaller.")
-            return _to_rgb(opened, background, name)
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        reason = "not a picture in a known format" if isinstance(error, Image.UnidentifiedImageError) else error
+        with _warnings_silenced():
+            if isinstance(picture, Image.Image):
+                return _to_rgb(picture, background, name)
+            source = io.BytesIO(picture) if isinstance(picture, bytes) else picture
+            with Image.open(source, formats=FORMATS) as opened:
+                return _to_rgb(opened, background, name)
+    except _DECODER_ERRORS as error:
+        reason = "not a picture in a known format" if isinstance(error, UnidentifiedImageError) else error
         raise DataError(f"{name}: cannot be decoded ({reason}). Give one of {', '.join(FORMATS)}.") from None
 
 
 def _to_rgb(picture: Image.Image, background: tuple[int, int, int], name: str) -> Image.Image:
+    if picture.width * picture.height > PIXEL_LIMIT:
+        size = f"{picture.width}×{picture.height}"
+        raise DataError(f"{name}: {size} pixels are more than {PIXEL_LIMIT}. Make it smaller.")
     upright = ImageOps.exif_transpose(picture)
     if upright.mode == "F":
-        raise DataError(f"{name}: 32-bit float pixels have no agreed range. Save it with 8 or 16 bits a channel.")
+        raise DataError(
+            f"{name}: 32-bit float pixels have no agreed range. Save it with 8 or 16 bits a channel."
+        )
     if upright.mode.startswith("I"):
         # Pillow opens 16-bit grey as "I;16" or "I" and would clip it to 255 on conversion.
         grey = np.clip(np.asarray(upright, np.float64), 0, 65535) / 257
@@ -137,3 +160,29 @@ def _resized(picture: Image.Image, step: Resize) -> Image.Image:
     if step.fit == "crop":
         return ImageOps.fit(picture, size, resample)
     return picture.resize(size, resample)
+
+
+_silence = ExitStack()
+_silenced = 0
+_silence_lock = threading.Lock()
+
+
+@contextmanager
+def _warnings_silenced() -> Iterator[None]:
+    """Keep Pillow's warnings (damaged EXIF, many pixels) off stderr while any thread is in the block.
+
+    `warnings.catch_warnings` alone restores the wrong filters when threads leave it in another order.
+    """
+    global _silenced
+    with _silence_lock:
+        _silenced += 1
+        if _silenced == 1:
+            _silence.enter_context(warnings.catch_warnings())
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+    try:
+        yield
+    finally:
+        with _silence_lock:
+            _silenced -= 1
+            if not _silenced:
+                _silence.close()
