@@ -45,21 +45,28 @@ def top_k(probabilities: Probabilities, classes: Answers, k: int) -> Accuracy:
     """How often the true class is among the k most probable ones.
 
     `probabilities` has shape (images, classes), `classes` shape (images,). Among equal probabilities the
-    lower class index wins, as in `argmax`, so that top-1 here is what a plain client sees.
+    lower class index wins, as in `argmax`, so that top-1 here is what a plain client sees. An answer that
+    is not a number is never a correct one.
     """
     if probabilities.shape[:1] != classes.shape:
         raise ValueError(f"Expected one class an image, got {classes.shape} for {probabilities.shape}.")
     own = np.take_along_axis(probabilities, classes[:, np.newaxis], axis=1)
     earlier = np.arange(probabilities.shape[1]) < classes[:, np.newaxis]
     rank = (probabilities > own).sum(axis=1) + ((probabilities == own) & earlier).sum(axis=1)
-    return Accuracy(int((rank < k).sum()), len(classes))
+    # Nothing is larger than NaN, so that without this a broken model would be right every time.
+    right = (rank < k) & ~np.isnan(probabilities).any(axis=1)
+    return Accuracy(int(right.sum()), len(classes))
 
 
 def same_answers(probabilities: Probabilities, reference: Probabilities) -> Accuracy:
-    """How often two sets of outputs, both of shape (images, classes), have the same most probable class."""
+    """How often two sets of outputs, both of shape (images, classes), have the same most probable class.
+
+    Outputs that are not numbers are the same as nothing.
+    """
     if probabilities.shape != reference.shape:
         raise ValueError(f"Expected the same shape, got {probabilities.shape} and {reference.shape}.")
     same = probabilities.argmax(axis=1) == reference.argmax(axis=1)
+    same &= ~np.isnan(probabilities).any(axis=1) & ~np.isnan(reference).any(axis=1)
     return Accuracy(int(same.sum()), len(same))
 
 
