@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import get_ident
 
 from edgeproof.runtime.errors import DataError
 
@@ -16,7 +17,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     place cannot be written.
     """
     final = Path(path)
-    temporary = final.with_name(f".{final.stem}.{os.getpid()}.tmp{final.suffix}")
+    temporary = final.with_name(f".{final.stem}.{os.getpid()}-{get_ident()}.tmp{final.suffix}")
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -46,7 +47,7 @@ def write_text(path: str | Path, content: str) -> None:
 def writable_folder(path: str | Path) -> Path:
     """Make the folder `path`, prove that a file can be written there, and return it. Raises `DataError`."""
     folder = Path(path)
-    probe = folder / f".probe.{os.getpid()}.tmp"
+    probe = folder / f".probe.{os.getpid()}-{get_ident()}.tmp"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe.touch()
