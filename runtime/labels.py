@@ -12,13 +12,15 @@ def parse(text: str, where: str) -> tuple[str, ...]:
     labels = tuple(label.removesuffix("\r") for label in labels)
     if not labels:
         raise DataError(f"{where} holds no labels. Write one a line, in the order of the model's outputs.")
+    seen: set[str] = set()
     for number, label in enumerate(labels, 1):
         if not label.strip():
             raise DataError(f"{where}, line {number}: an empty label. Write one label a line.")
-        if label in labels[: number - 1]:
+        if label in seen:
             raise DataError(
                 f"{where}, line {number}: the label '{label}' stands twice. Write each label once."
             )
+        seen.add(label)
     return labels
 
 
