@@ -1,0 +1,43 @@
+"""The parts of a report for people: tables, figures, and sections that hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of ready-made text below a header; the first cell of a row names it."""
+
+    caption: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            if len(row) != len(self.header):
+                raise ValueError(f"Expected {len(self.header)} cells in '{self.caption}', got {row}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A PNG with its caption. `alt` says what is to be seen for who cannot see it; the caption where it is empty.
+
+    `dark_png` is shown to readers who prefer dark pages.
+    """
+
+    caption: str
+    png: bytes
+    alt: str = ""
+    dark_png: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A titled part of the page: paragraphs, then a table, then figures."""
+
+    title: str
+    text: Sequence[str] = ()
+    figures: Sequence[Figure] = ()
+    table: Table | None = None

@@ -1,0 +1,118 @@
+"""A report's figures as tables of text: the same rows for the terminal, Markdown and the page."""
+
+from __future__ import annotations
+
+from edgeproof.benchmarks.environment import Environment
+from edgeproof.benchmarks.report import FileReport, Report
+from edgeproof.benchmarks.sections import Table
+from edgeproof.benchmarks.statistics import Summary
+from edgeproof.runtime.accuracy import Accuracy
+
+NONE = "–"
+FILES_HEADER = ("File", "Recipe", "Size", "Top-1 [95 %]", "Top-5", "Ties", "Drop vs Keras", "Same as Keras")
+SPEED_HEADER = (
+    "File",
+    "Threads",
+    "p50",
+    "p90",
+    "p99",
+    "Throughput",
+    "Import",
+    "Load",
+    "First answer",
+    "Peak memory",
+    "Steady",
+)
+
+
+def files(report: Report) -> Table:
+    """What is true of the files on every machine; one row a file."""
+    rows = tuple(
+        (file.name, file.recipe, mb(file.size_bytes), *_answers(file), *_proof(file)) for file in report.files
+    )
+    counted = f"{report.images} pictures of {report.data_name}" if not report.synthetic_pictures else "none"
+    return Table(
+        f"The files and how good their answers are. Pictures with a known label: {counted}. Drop and agreement "
+        "are the verification that each file carries.",
+        FILES_HEADER,
+        rows,
+    )
+
+
+def speed(report: Report) -> Table:
+    """What is true on this machine alone; one row a file and number of threads."""
+    rows = tuple(
+        (file.name, str(measurement.threads), *_speed(Summary.of(measurement)))
+        for file in report.files
+        for measurement in file.measurements
+    )
+    return Table(
+        "Speed and memory on this machine: milliseconds for one picture a call, without decoding and resizing; "
+        "throughput in batches of 32; start-up and memory from fresh processes.",
+        SPEED_HEADER,
+        rows,
+    )
+
+
+def machine(environment: Environment) -> Table:
+    """The machine, its system and the versions that were used."""
+    load = environment.load_average
+    facts = {
+        "CPU": f"{environment.cpu} ({environment.architecture})",
+        "Cores": f"{environment.usable_cores} usable of {environment.cores}",
+        "Frequency governor": environment.governor or "not told by the system",
+        "Memory": f"{environment.memory_mb} MiB",
+        "System": environment.system,
+        "Python": environment.python,
+        **environment.packages,
+        "Load average at the start": " ".join(f"{value:.2f}" for value in load) if load else "not told",
+    }
+    return Table("The machine that was measured.", ("What", "Found"), tuple(facts.items()))
+
+
+def mb(size_bytes: int) -> str:
+    """A size in megabytes of a million bytes, in kilobytes below a tenth of one."""
+    return f"{size_bytes / 1e6:.2f} MB" if size_bytes >= 1e5 else f"{size_bytes / 1e3:.1f} kB"
+
+
+def ms(value: float) -> str:
+    """Milliseconds with three significant digits."""
+    return f"{value:.0f} ms" if value >= 100 else f"{value:#.3g} ms"
+
+
+def threads(count: int) -> str:
+    """A number of threads in words that agree with it."""
+    return "1 thread" if count == 1 else f"{count} threads"
+
+
+def percent_with_interval(accuracy: Accuracy) -> str:
+    """A share in percent with its 95 % interval, such as `94.0 % [89.8–96.5]`."""
+    low, high = accuracy.interval()
+    return f"{accuracy.share:.1%} [{low * 100:.1f}–{high * 100:.1f}]".replace("%", " %")
+
+
+def _answers(file: FileReport) -> tuple[str, str, str]:
+    if file.quality is None:
+        return NONE, NONE, NONE
+    # Five answers out of five classes are always right, so that says nothing.
+    top5 = f"{file.quality.top5.share * 100:.1f} %" if len(file.labels) > 5 else NONE
+    return percent_with_interval(file.quality.top1), top5, str(file.quality.ties)
+
+
+def _proof(file: FileReport) -> tuple[str, str]:
+    if file.verification is None:
+        return NONE, NONE
+    # Adding zero turns a rounded -0.0 into 0.0.
+    drop, same = file.verification.drop_points, file.verification.same_answers
+    return f"{round(drop, 2) + 0.0:.2f} points", f"{same * 100:.1f} %"
+
+
+def _speed(summary: Summary) -> tuple[str, ...]:
+    latency = summary.latency
+    return (
+        *(ms(value) for value in (latency.p50_ms, latency.p90_ms, latency.p99_ms)),
+        f"{summary.images_per_s:.0f} images/s",
+        *(ms(value) for value in (summary.import_ms, summary.load_ms, summary.first_answer_ms)),
+        f"{summary.rss_peak_mb:.0f} MiB",
+        "yes" if summary.steady else f"no, blocks differ {summary.block_ratio:.2f}×",
+    )
