@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from edgeproof.runtime.errors import DataError
 from edgeproof.runtime.pixels import SUFFIXES, Pixels, Preprocessing
 
 WORKERS = 4
+# What zipfile raises on a damaged, encrypted or exotic archive.
+_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, KeyError, RuntimeError, ValueError, EOFError)
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,15 @@ class Archive:
                 return (self.path / name).read_bytes()
             with self._lock:
                 return self._zip.read(name)
-        except (OSError, zipfile.BadZipFile, KeyError, RuntimeError) as error:
+        except (OSError, *_ZIP_ERRORS) as error:
             raise DataError(f"{self.path}/{name}: cannot be read ({error}).") from None
 
     @cached_property
     def _zip(self) -> zipfile.ZipFile:
-        return zipfile.ZipFile(self.path)
+        try:
+            return zipfile.ZipFile(self.path)
+        except (OSError, *_ZIP_ERRORS) as error:
+            raise DataError(f"{self.path} is a damaged zip ({error}). Get the file again.") from None
 
 
 @dataclass(frozen=True)
@@ -109,7 +115,7 @@ class LabelledPictures:
 def find(archive: Archive) -> dict[str, list[Item]]:
     """The pictures of each part: "train" and "test" where these folders are there, else all of them under "".
 
-    Pictures are known by suffix; other files are left out here and are told apart by `skipped`.
+    Pictures are known by suffix; other files, and pictures in no folder, are left out.
     """
     parts: dict[str, list[Item]] = {}
     for name in archive.names:
@@ -131,8 +137,17 @@ def decode(
     *,
     description: str = "Reading pictures",
 ) -> tuple[LabelledPictures, dict[str, str]]:
-    """Decode pictures to their stored size on several threads, and say by name why others failed."""
+    """Decode pictures to their stored size on several threads, and say by name why others failed.
+
+    Raises `DataError` for a picture whose class is not among `labels`.
+    """
     index = {label: number for number, label in enumerate(labels)}
+    unknown = sorted({item.label for item in items} - index.keys())
+    if unknown:
+        raise DataError(
+            f"{archive.path}: the class '{unknown[0]}' is not among the {len(index)} labels. "
+            "Give a folder for each label and no other."
+        )
     stored = np.empty((len(items), *preprocessing.stored_size, 3), np.uint8)
     kept: list[int] = []
     failed: dict[str, str] = {}
