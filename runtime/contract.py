@@ -97,7 +97,7 @@ def decode(content: bytes, where: str) -> Contract:
                 f"{where}: contract format {found}; this edgeproof reads format {FORMAT}. {remedy}."
             )
         return msgspec.json.decode(content, type=Contract)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ModelError(
             f"{where}: its {CONTRACT_NAME} is damaged ({error}). Export the model again."
         ) from None

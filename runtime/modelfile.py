@@ -2,7 +2,8 @@
 
 import io
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from edgeproof.runtime.errors import DataError, ModelError
 
 IDENTIFIER = b"TFL3"
 SIZE_LIMIT = 2**31
+# Labels, a contract and a few small pictures; more is no attachment but a trap for the memory.
+ATTACHMENTS_LIMIT = 2**26
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +34,11 @@ class ModelFile:
         return self.path.stat().st_size
 
 
-def read(path: str | Path) -> ModelFile:
+def read(path: str | Path, *, labels: Sequence[str] | None = None) -> ModelFile:
     """Read and check a model file; the hash is over the very bytes that are returned as `flatbuffer`.
 
-    Raises `ModelError` when there is no such file, when it is no TFLite file, or when it does not match its
-    own contract.
+    `labels` take the place of the file's own, which then need not be readable. Raises `ModelError` when there
+    is no such file, when it is no TFLite file, or when it is not byte for byte what its contract describes.
     """
     source = Path(path)
     content = _content(source)
@@ -45,16 +48,23 @@ def read(path: str | Path) -> ModelFile:
     if CONTRACT_NAME in attachments:
         contract = contracts.decode(attachments[CONTRACT_NAME], str(source))
         _check(flatbuffer, attachments, contract, source)
-    return ModelFile(source, flatbuffer, attachments, contract, _labels(attachments, source))
+        if pack(flatbuffer, attachments) != content:
+            raise ModelError(f"{path}: its appended files were changed or damaged. Get the file again.")
+    elif CONTRACT_NAME.encode() in content:
+        raise ModelError(f"{path}: its contract is cut off or damaged. Get the file again.")
+    found = tuple(labels) if labels is not None else _labels(attachments, source)
+    return ModelFile(source, flatbuffer, attachments, contract, found)
 
 
 def pack(flatbuffer: bytes, attachments: Mapping[str, bytes]) -> bytes:
-    """Append files to a flatbuffer as an uncompressed zip; the same parts give the same bytes."""
+    """Append files to a flatbuffer as an uncompressed zip; the same parts give the same bytes everywhere."""
     packed = io.BytesIO()
     packed.write(flatbuffer)
     with zipfile.ZipFile(packed, "a", zipfile.ZIP_STORED) as archive:
         for name, content in attachments.items():
-            archive.writestr(zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0)), content)
+            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            entry.create_system, entry.external_attr = 3, 0o600 << 16
+            archive.writestr(entry, content)
     return packed.getvalue()
 
 
@@ -78,8 +88,10 @@ def _attachments(content: bytes, path: Path) -> tuple[dict[str, bytes], int]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entries = archive.infolist()
+            if sum(entry.file_size for entry in entries) > ATTACHMENTS_LIMIT:
+                raise ModelError(f"{path}: its appended files are larger than {ATTACHMENTS_LIMIT >> 20} MB.")
             files = {entry.filename: archive.read(entry) for entry in entries}
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError) as error:
         raise ModelError(f"{path}: its appended files are damaged ({error}). Get the file again.") from None
     return files, min((entry.header_offset for entry in entries), default=len(content))
 

@@ -212,3 +212,21 @@ def tiny_pictures() -> LabelledPictures:
         hashes=tuple(contract.sha256(picture.tobytes()) for picture in stored),
         preprocessing=Preprocessing(steps=(Resize(width=4, height=4), Resize(width=SIZE, height=SIZE))),
     )
+
+
+@pytest.fixture(scope="session")
+def make_flatbuffer():
+    """`flatbuffer`, for tests that want other weights or another number of classes."""
+    return flatbuffer
+
+
+@pytest.fixture(scope="session")
+def make_packed():
+    """`packed`, for tests that change a part before it is packed."""
+    return packed
+
+
+@pytest.fixture(scope="session")
+def new_graph():
+    """Start an empty graph, for models that are no image classifiers."""
+    return lambda: GraphParts([], [schema.BufferT()], [], [])
