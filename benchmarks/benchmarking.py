@@ -110,7 +110,7 @@ def write(report: Report, folder: Path, *, extra: Sequence[Section] = ()) -> Non
 
 
 def short_names(models: Sequence[Path]) -> tuple[str, ...]:
-    """The shortest ends of the paths that tell them apart. Raises `ConfigError` for none or one given twice."""
+    """The shortest ends of the paths that tell them apart. Raises `ConfigError` for none, or one twice."""
     if not models:
         raise ConfigError("No model files were given. Give at least one .tflite file.")
     paths = [Path(model).absolute() for model in models]

@@ -1,10 +1,10 @@
-"""A report's plots: latency, cold start, memory, and what accuracy costs. Needs matplotlib (`edgeproof[report]`)."""
+"""A report's plots: latency, cold start, memory, what accuracy costs. Needs matplotlib."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -39,19 +39,8 @@ def latency(report: Report) -> Figure:
     )
 
     def draw(axes: Axes, theme: Theme) -> None:
-        lines = {
-            part: {"color": theme.ink} for part in ("medianprops", "whiskerprops", "capprops", "boxprops")
-        }
-        points = {"marker": ".", "markersize": 2, "markeredgecolor": theme.ink, "alpha": 0.4}
-        boxes = axes.boxplot(
-            samples,
-            orientation="horizontal",
-            whis=(1, 99),
-            widths=0.6,
-            patch_artist=True,
-            flierprops=points,
-            **lines,
-        )
+        style = _box_style(theme)
+        boxes = axes.boxplot(samples, orientation="horizontal", whis=(1, 99), patch_artist=True, **style)
         for box, (file, _) in zip(boxes["boxes"], runs, strict=True):
             box.set_facecolor(COLOURS[report.files.index(file) % len(COLOURS)])
         axes.set_yticks(range(1, len(runs) + 1), names)
@@ -61,8 +50,8 @@ def latency(report: Report) -> Figure:
         axes.grid(axis="x", color=theme.faint, linewidth=0.6)
 
     caption = (
-        "Latency of warm calls, one picture a call: the box holds half of them, its line is the median, and the "
-        "whiskers go from the 1st to the 99th percentile."
+        "Latency of warm calls, one picture a call: the box holds half of them, its line is the median, and "
+        "the whiskers go from the 1st to the 99th percentile."
     )
     return figure(caption, f"Box plots of latency. Medians: {medians}.", 0.8 + 0.6 * len(runs), draw)
 
@@ -95,8 +84,8 @@ def trade_off(report: Report) -> Figure:
         f"{file.name} {y:.1f} % at {tables.ms(x)}" for (file, _), (x, y) in zip(judged, points, strict=True)
     )
     caption = (
-        "Accuracy, latency and size: up and to the left is better, a larger point is a larger file. The dotted line "
-        "joins the files that no other one beats in both."
+        "Accuracy, latency and size: up and to the left is better, a larger point is a larger file. The "
+        "dotted line joins the files that no other one beats in both."
     )
     return figure(caption, f"Scatter of accuracy over latency: {told}.", 3.2 + 0.2 * len(judged), draw)
 
@@ -110,8 +99,8 @@ def cold_start(report: Report) -> Figure:
         "first answer": [s.first_answer_ms for s in found],
     }
     caption = (
-        "Cold start: from a fresh Python process to the first answer, medians. Import is the runtime's modules, load "
-        "is LiteRT's library, reading and checking the file, and preparing its graph."
+        "Cold start: from a fresh Python process to the first answer, medians. Import is the runtime's "
+        "modules, load is LiteRT's library, reading and checking the file, and preparing its graph."
     )
     return _bars(report, caption, "Cold start until the first answer", parts, "milliseconds")
 
@@ -121,12 +110,10 @@ def memory(report: Report) -> Figure:
     found = [_first(file) for file in report.files]
     parts = {
         "before": [s.rss_before_mb for s in found],
-        "added by loading": [max(0.0, s.rss_loaded_mb - s.rss_before_mb) for s in found],
-        "added by answering": [
-            max(0.0, s.rss_peak_mb - max(s.rss_loaded_mb, s.rss_before_mb)) for s in found
-        ],
+        "loading": [max(0.0, s.rss_loaded_mb - s.rss_before_mb) for s in found],
+        "answering": [max(0.0, s.rss_peak_mb - max(s.rss_loaded_mb, s.rss_before_mb)) for s in found],
     }
-    caption = "Resident memory of the process up to its peak, one picture a call. Before is Python, NumPy and Pillow."
+    caption = "Resident memory up to its peak, one picture a call. Before is Python with NumPy alone."
     return _bars(report, caption, "Peak memory", parts, "MiB")
 
 
@@ -137,6 +124,13 @@ def pareto(points: Sequence[Point]) -> tuple[Point, ...]:
         if not front or gain > front[-1][1]:
             front.append((cost, gain))
     return tuple(front)
+
+
+def _box_style(theme: Theme) -> dict[str, Any]:
+    # A dictionary each: matplotlib adds to the one it is given.
+    lines = {part: {"color": theme.ink} for part in ("boxprops", "medianprops", "whiskerprops", "capprops")}
+    points = {"marker": ".", "markersize": 2, "markeredgecolor": theme.ink, "alpha": 0.4}
+    return {**lines, "flierprops": points, "widths": 0.6}
 
 
 def _bars(report: Report, caption: str, what: str, parts: dict[str, list[float]], unit: str) -> Figure:

@@ -16,7 +16,7 @@ BATCH = 32
 
 
 class Quality(msgspec.Struct, frozen=True, kw_only=True):
-    """Counts of right answers. `confusion[true][answered]` counts pictures; `ties` those without one best class."""
+    """Counts of right answers, and of pictures with `ties` for the best; `confusion` is [true][answered]."""
 
     images: int
     top1_correct: int

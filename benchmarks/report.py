@@ -19,8 +19,8 @@ SCHEMA = 1
 class FileReport(msgspec.Struct, frozen=True, kw_only=True):
     """One model file: what it says of itself, how good its answers were here, and how fast they came.
 
-    `name` is the shortest that tells the files of a report apart; `assumptions` what was taken for granted of a
-    file without a contract; `quality` is None where no labelled pictures were given.
+    `name` is the shortest that tells the files of a report apart; `assumptions` what was taken for granted of
+    a file without a contract; `quality` is None where no labelled pictures were given.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def write(report: Report, path: str | Path) -> None:
-    """Write the report as indented JSON, whole or not at all. Raises `DataError` when it cannot be written."""
+    """Write the report as indented JSON, whole or not at all. Raises `DataError` where it cannot."""
     write_bytes(path, msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
 
 

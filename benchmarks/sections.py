@@ -22,9 +22,9 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A PNG with its caption. `alt` says what is to be seen for who cannot see it; the caption where it is empty.
+    """A PNG with its caption, and `alt`, which says what is to be seen for who cannot see it.
 
-    `dark_png` is shown to readers who prefer dark pages.
+    An empty `alt` stands for the caption. `dark_png` is shown to readers who prefer dark pages.
     """
 
     caption: str

@@ -7,8 +7,8 @@ from edgeproof.benchmarks.statistics import Latency
 from edgeproof.benchmarks.tables import ms, percent_with_interval, threads
 
 ONE_MACHINE = (
-    "Latency, throughput and memory were measured on one machine and are true of that machine alone: they do not "
-    "predict another's, not even which file is the fastest there. Accuracy and size travel with the file."
+    "Latency, throughput and memory were measured on one machine and are true of that machine alone: they do "
+    "not predict another's, not even which file is the fastest there. Accuracy and size travel with the file."
 )
 SYNTHETIC = "Timed with synthetic pictures: smooth random colours, because no data were given."
 
@@ -52,4 +52,4 @@ def _good(report: Report) -> str:
     alike = [name for name, other in judged if name != best and other.interval()[1] >= top1.interval()[0]]
     if not alike:
         return f"{told}, and no other file's interval reaches that."
-    return f"{told}; the intervals overlap with {', '.join(alike)}, so the order may be chance."
+    return f"{told}; the interval of {', '.join(alike)} overlaps with it."

@@ -13,14 +13,14 @@ FILES_HEADER = ("File", "Recipe", "Size", "Top-1 [95 %]", "Top-5", "Ties", "Drop
 SPEED_HEADER = (
     "File",
     "Threads",
-    "p50",
-    "p90",
-    "p99",
-    "Throughput",
-    "Import",
-    "Load",
-    "First answer",
-    "Peak memory",
+    "p50 ms",
+    "p90 ms",
+    "p99 ms",
+    "Images/s",
+    "Import ms",
+    "Load ms",
+    "First answer ms",
+    "Peak MiB",
     "Steady",
 )
 
@@ -32,8 +32,8 @@ def files(report: Report) -> Table:
     )
     counted = f"{report.images} pictures of {report.data_name}" if not report.synthetic_pictures else "none"
     return Table(
-        f"The files and how good their answers are. Pictures with a known label: {counted}. Drop and agreement "
-        "are the verification that each file carries.",
+        f"The files and how good their answers are. Pictures with a known label: {counted}. Drop and "
+        "agreement are the verification that each file carries.",
         FILES_HEADER,
         rows,
     )
@@ -47,8 +47,9 @@ def speed(report: Report) -> Table:
         for measurement in file.measurements
     )
     return Table(
-        "Speed and memory on this machine: milliseconds for one picture a call, without decoding and resizing; "
-        "throughput in batches of 32; start-up and memory from fresh processes.",
+        "Speed and memory on this machine: one picture a call, without decoding and resizing; "
+        "images a second in batches of 32; start-up and memory of fresh processes. Not steady: medians of "
+        "blocks lie apart by the factor given, so measure again on an idle machine.",
         SPEED_HEADER,
         rows,
     )
@@ -76,8 +77,13 @@ def mb(size_bytes: int) -> str:
 
 
 def ms(value: float) -> str:
-    """Milliseconds with three significant digits."""
-    return f"{value:.0f} ms" if value >= 100 else f"{value:#.3g} ms"
+    """Milliseconds with their unit and three significant digits."""
+    return f"{three_digits(value)} ms"
+
+
+def three_digits(value: float) -> str:
+    """A number with three significant digits, and whole ones from a hundred on."""
+    return f"{value:.0f}" if value >= 99.95 else f"{value:#.3g}"
 
 
 def threads(count: int) -> str:
@@ -110,9 +116,9 @@ def _proof(file: FileReport) -> tuple[str, str]:
 def _speed(summary: Summary) -> tuple[str, ...]:
     latency = summary.latency
     return (
-        *(ms(value) for value in (latency.p50_ms, latency.p90_ms, latency.p99_ms)),
-        f"{summary.images_per_s:.0f} images/s",
-        *(ms(value) for value in (summary.import_ms, summary.load_ms, summary.first_answer_ms)),
-        f"{summary.rss_peak_mb:.0f} MiB",
-        "yes" if summary.steady else f"no, blocks differ {summary.block_ratio:.2f}×",
+        *(three_digits(value) for value in (latency.p50_ms, latency.p90_ms, latency.p99_ms)),
+        f"{summary.images_per_s:.0f}",
+        *(three_digits(value) for value in (summary.import_ms, summary.load_ms, summary.first_answer_ms)),
+        f"{summary.rss_peak_mb:.0f}",
+        "yes" if summary.steady else f"no ({summary.block_ratio:.2f}×)",
     )

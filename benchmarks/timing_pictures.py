@@ -12,9 +12,9 @@ COUNT = 2 * BATCH
 
 
 def timing_pixels(classifier: Classifier, pictures: LabelledPictures | None, *, seed: int = 0) -> Pixels:
-    """Pixels of shape (64, height, width, 3) at the model's size: spread over the data, or synthetic for None.
+    """Pixels of shape (64, height, width, 3) at the model's size: of all the data, or synthetic for None.
 
-    Fewer pictures than 64 are repeated.
+    The data are sampled at even distances. Fewer pictures than 64 are repeated.
     """
     if pictures is None:
         return synthetic_pixels(*classifier.preprocessing.input_size, seed=seed)

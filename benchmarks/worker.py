@@ -1,4 +1,4 @@
-"""One fresh process that measures one block: `python -m edgeproof.benchmarks.worker`, a job in, a block out, as JSON.
+"""One fresh process that measures one block: `python -m edgeproof.benchmarks.worker`, JSON in, JSON out.
 
 The standard library alone is imported up here, so that the time of importing the runtime can be taken.
 """
@@ -80,7 +80,7 @@ def latencies_ns(classifier: Classifier, pixels: Pixels, calls: int) -> tuple[in
 
 
 def images_per_s(classifier: Classifier, pixels: Pixels, seconds: float) -> float:
-    """Pictures answered a second in batches, all of them over and over until at least `seconds` have passed."""
+    """Pictures answered a second, in batches, all of them over and over for at least `seconds`."""
     from edgeproof.benchmarks.blocks import BATCH
 
     batches = [pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH)]

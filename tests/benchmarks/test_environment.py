@@ -1,0 +1,48 @@
+import os
+
+import msgspec
+import pytest
+
+from edgeproof.benchmarks.environment import environment, usable_cores
+
+
+def machine_of(tmp_path, cpuinfo):
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/cpuinfo").write_text(cpuinfo, encoding="utf-8")
+    return environment(root=tmp_path)
+
+
+def test_an_intel_cpu_is_told_by_its_model_name(tmp_path):
+    assert machine_of(tmp_path, "processor : 0\nmodel name\t: Fast CPU @ 3 GHz\n").cpu == "Fast CPU @ 3 GHz"
+
+
+def test_an_arm_board_is_told_by_its_model(tmp_path):
+    assert machine_of(tmp_path, "processor\t: 0\nHardware\t: BCM2835\nModel\t: A Board\n").cpu == "A Board"
+
+
+def test_a_system_without_proc_still_names_some_cpu(tmp_path):
+    assert environment(root=tmp_path).cpu
+
+
+def test_the_governor_is_read_where_there_is_one(tmp_path):
+    assert environment(root=tmp_path).governor is None
+    folder = tmp_path / "sys/devices/system/cpu/cpu0/cpufreq"
+    folder.mkdir(parents=True)
+    (folder / "scaling_governor").write_text("powersave\n")
+    assert environment(root=tmp_path).governor == "powersave"
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity")
+def test_usable_cores_follow_the_affinity():
+    before = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(before)})
+        assert usable_cores() == 1
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def test_the_environment_names_no_user_and_no_host():
+    told = msgspec.json.encode(environment()).decode()
+    assert os.path.expanduser("~") not in told
+    assert {"numpy", "ai-edge-litert", "pillow", "edgeproof"} == set(environment().packages)

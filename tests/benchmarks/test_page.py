@@ -1,0 +1,102 @@
+import re
+import sys
+from html.parser import HTMLParser
+
+import pytest
+
+from edgeproof.benchmarks.page import SIZE_LIMIT, html, write_page
+from edgeproof.benchmarks.sections import Figure, Section, Table
+from edgeproof.runtime import ConfigError
+
+EXTRA = Section(
+    "Training",
+    text=["<b>loud</b>"],
+    figures=[Figure("Learning curves", b"not really a PNG")],
+    table=Table("Epochs", ("epoch", "loss"), (("epoch one", "0.5"),)),
+)
+
+
+class Reader(HTMLParser):
+    """Collects what a page asks of the browser: its tags with their attributes, and its text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
+
+    def all(self, name):
+        return [attributes for tag, attributes in self.tags if tag == name]
+
+
+@pytest.fixture(scope="module")
+def page(make_report) -> str:
+    pytest.importorskip("jinja2", reason="needs the report extra")
+    pytest.importorskip("matplotlib", reason="needs the report extra")
+    return html(make_report(classes=100), extra=[EXTRA])
+
+
+def test_the_page_asks_for_nothing_outside_itself(page):
+    reader = Reader(page)
+    sources = [a.get("src") or a.get("href") or a.get("srcset") for _, a in reader.tags]
+    assert all(source.startswith("data:") for source in sources if source)
+    assert not reader.all("script")
+    assert "url(" not in page
+    assert "@import" not in page
+
+
+def test_every_picture_has_words_and_every_table_a_caption(page):
+    reader = Reader(page)
+    assert len(reader.all("img")) == 7
+    assert all(image["alt"] for image in reader.all("img"))
+    assert len(reader.all("caption")) == len(reader.all("table")) == 4
+    assert reader.all("html") == [{"lang": "en"}]
+    assert len(reader.all("h1")) == 1
+
+
+def test_plots_have_a_dark_twin_and_given_figures_need_none(page):
+    assert len(Reader(page).all("source")) == 6
+
+
+def test_a_page_of_a_hundred_classes_stays_small(page):
+    assert len(page.encode()) < SIZE_LIMIT / 2
+
+
+def test_the_page_tells_accuracy_speed_machine_command_and_its_limits(page):
+    text = re.sub(r"\s+", " ", Reader(page).text)
+    for told in ("90.0 % [", "p99 ms", "Example CPU", "edgeproof benchmark tiny", "do not predict another's"):
+        assert told in text
+
+
+def test_extra_sections_are_shown_and_their_markup_is_not_obeyed(page):
+    reader = Reader(page)
+    assert "<b>loud</b>" in reader.text
+    assert "epoch one" in reader.text
+    assert not reader.all("b")
+
+
+def test_synthetic_pictures_are_owned_up_to(make_report):
+    pytest.importorskip("jinja2", reason="needs the report extra")
+    pytest.importorskip("matplotlib", reason="needs the report extra")
+    assert "Timed with synthetic pictures" in html(make_report(judged=False))
+
+
+def test_a_page_that_grows_too_large_is_logged(make_report, tmp_path, caplog):
+    pytest.importorskip("jinja2", reason="needs the report extra")
+    pytest.importorskip("matplotlib", reason="needs the report extra")
+    large = Section("Large", figures=[Figure("noise", bytes(SIZE_LIMIT))])
+    write_page(make_report(), tmp_path / "report.html", extra=[large])
+    assert "give smaller figures" in caplog.text
+    assert (tmp_path / "report.html").exists()
+
+
+def test_without_jinja2_the_extra_is_named(make_report, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(ConfigError, match=r"needs jinja2: install edgeproof\[report\]"):
+        html(make_report())
