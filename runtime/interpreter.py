@@ -55,10 +55,13 @@ class Runner:
         if not self._resize(len(pixels)):
             return np.concatenate([self._invoke(pixels[i : i + 1]) for i in range(len(pixels))])
         values = pixels if self._table is None else self._table[pixels]
-        self._interpreter.set_tensor(self._input_index, values)
-        self._interpreter.invoke()
-        raw = self._interpreter.get_tensor(self._output_index).reshape(len(pixels), -1)
-        return _dequantised(raw, self.output)
+        try:
+            self._interpreter.set_tensor(self._input_index, values)
+            self._interpreter.invoke()
+            raw = self._interpreter.get_tensor(self._output_index)
+        except (RuntimeError, ValueError) as error:
+            raise ModelError(f"The model cannot be run by LiteRT ({_first_line(error)}).") from None
+        return _dequantised(raw.reshape(len(pixels), -1), self.output)
 
     def _resize(self, batch: int) -> bool:
         """Make room for a batch; False where the file has its batch size baked in."""
@@ -66,20 +69,30 @@ class Runner:
             return True
         if not self._resizable:
             return False
+        if self._allocated(batch):
+            self._batch = batch
+            return True
+        self._resizable = False
+        self._batch = self.input.shape[0]
+        self._interpreter.resize_tensor_input(self._input_index, self.input.shape)
+        self._interpreter.allocate_tensors()
+        return batch == self._batch
+
+    def _allocated(self, batch: int) -> bool:
+        """Whether the graph takes this batch, and gives as many answers: a Reshape may fold them into one."""
         try:
             self._interpreter.resize_tensor_input(self._input_index, (batch, *self.input.shape[1:]))
             self._interpreter.allocate_tensors()
+            given = self._interpreter.get_output_details()[0]["shape"]
         except (RuntimeError, ValueError):
-            self._resizable = False
-            self._batch = self.input.shape[0]
-            self._interpreter.resize_tensor_input(self._input_index, self.input.shape)
-            self._interpreter.allocate_tensors()
-            return batch == self._batch
-        self._batch = batch
-        return True
+            return False
+        return bool(given[0] == batch)
 
     def _describe(self) -> tuple[TensorFormat, TensorFormat]:
-        inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        try:
+            inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        except (RuntimeError, ValueError) as error:
+            raise ModelError(f"The model cannot be read by LiteRT ({_first_line(error)}).") from None
         if len(inputs) != 1 or len(outputs) != 1:
             raise ModelError(
                 f"The model has {len(inputs)} inputs and {len(outputs)} outputs. "
@@ -89,7 +102,7 @@ class Runner:
         taken, given = _format(inputs[0]), _format(outputs[0])
         if len(taken.shape) != 4 or taken.shape[0] != 1 or taken.shape[3] != 3:
             raise ModelError(f"The model's input has shape {taken.shape}. Expected (1, height, width, 3).")
-        if given.shape[0] != 1 or int(np.prod(given.shape)) != given.shape[-1]:
+        if not given.shape or given.shape[0] != 1 or int(np.prod(given.shape)) != given.shape[-1]:
             raise ModelError(f"The model's output has shape {given.shape}. Expected (1, classes).")
         return taken, given
 
@@ -102,9 +115,14 @@ def _load(flatbuffer: bytes, num_threads: int) -> Any:
             interpreter = Interpreter(model_content=flatbuffer, num_threads=num_threads)
             interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"The model cannot be loaded by LiteRT ({reason}). Export it again.") from None
+        raise ModelError(
+            f"The model cannot be loaded by LiteRT ({_first_line(error)}). Export it again."
+        ) from None
     return interpreter
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def _format(details: dict[str, Any]) -> TensorFormat:
@@ -125,6 +143,8 @@ def _byte_table(taken: TensorFormat, input_range: tuple[float, float]) -> NDArra
     low, high = input_range
     values = low + np.arange(256, dtype=np.float64) * (high - low) / 255
     if taken.scale is None or taken.zero_point is None:
+        if taken.dtype not in ("float32", "uint8"):
+            raise ModelError(f"The model's input is {taken.dtype} without a scale. Export it with one.")
         return values.astype(taken.dtype)
     limits = np.iinfo(taken.dtype)
     quantised = np.clip(np.rint(values / taken.scale) + taken.zero_point, limits.min, limits.max)

@@ -57,10 +57,10 @@ class GraphParts:
         self.operators.append(operator)
         return output
 
-    def packed(self, first, last):
+    def packed(self, first, *last):
         graph, model = schema.SubGraphT(), schema.ModelT()
         graph.name, graph.tensors, graph.operators = "main", self.tensors, self.operators
-        graph.inputs, graph.outputs = [first], [last]
+        graph.inputs, graph.outputs = [first], list(last)
         model.version, model.description = 3, "tiny"
         model.operatorCodes, model.subgraphs, model.buffers = self.codes, [graph], self.buffers
         builder = flatbuffers.Builder(1024)
