@@ -10,6 +10,7 @@ import numpy as np
 
 from edgeproof.runtime import modelfile
 from edgeproof.runtime.accuracy import Probabilities
+from edgeproof.runtime.contract import TensorFormat
 from edgeproof.runtime.errors import ModelError
 from edgeproof.runtime.interpreter import Runner
 from edgeproof.runtime.pixels import Picture, Pixels, Preprocessing, Resize
@@ -41,16 +42,16 @@ class Classifier:
         input_range: tuple[float, float] | None = None,
         num_threads: int = 1,
     ) -> None:
-        self.file = modelfile.read(path)
+        self.file = modelfile.read(path, labels=labels)
         self.assumptions: tuple[str, ...] = ()
         if self.file.contract is None:
-            self._take_for_granted(labels, input_range, num_threads)
+            self._take_for_granted(input_range, num_threads)
         else:
             if input_range is not None:
                 raise ModelError(f"{path} carries its own preprocessing. Leave --input-range away.")
             self._runner = Runner(self.file.flatbuffer, num_threads=num_threads)
             self.preprocessing = self.file.contract.preprocessing
-        found = tuple(labels) if labels is not None else self.file.labels
+        found = self.file.labels
         if found is None:
             raise ModelError(f"{path} holds no edgeproof contract and no labels: truncated? Give --labels.")
         classes = self._runner.output.shape[-1]
@@ -80,32 +81,37 @@ class Classifier:
         order = np.argsort(-probabilities, kind="stable")[:top]
         return tuple(Prediction(self.labels[i], float(probabilities[i]), int(i)) for i in order)
 
-    def _take_for_granted(
-        self, labels: Sequence[str] | None, input_range: tuple[float, float] | None, num_threads: int
-    ) -> None:
+    def _take_for_granted(self, input_range: tuple[float, float] | None, num_threads: int) -> None:
         """Run a file without a contract by convention, and say so."""
         path = self.file.path
-        if labels is None and self.file.labels is None:
+        if self.file.labels is None:
             raise ModelError(f"{path} holds no edgeproof contract and no labels: truncated? Give --labels.")
         peek = Runner(self.file.flatbuffer, num_threads=num_threads)
         taken = peek.input
-        if taken.dtype == "float32" and input_range is None:
+        if taken.dtype not in ("uint8", "int8") and input_range is None:
+            kind = "floats" if taken.dtype == "float32" else taken.dtype
             raise ModelError(
-                f"{path} takes floats of an unknown range. Give --input-range, such as -1,1 or 0,1."
+                f"{path} takes {kind} of an unknown range. Give --input-range, such as -1,1 or 0,1."
             )
-        if taken.scale is not None and taken.zero_point is not None and input_range is None:
-            # By convention the bytes of a picture go into an integer input as they are (shifted for int8).
-            first, last = (0, 255) if taken.dtype == "uint8" else (-128, 127)
-            input_range = ((first - taken.zero_point) * taken.scale, (last - taken.zero_point) * taken.scale)
         self._runner = Runner(
-            self.file.flatbuffer, num_threads=num_threads, input_range=input_range or (0.0, 255.0)
+            self.file.flatbuffer,
+            num_threads=num_threads,
+            input_range=input_range or _range_of_plain_bytes(taken),
         )
         height, width = taken.shape[1:3]
         self.preprocessing = Preprocessing(steps=(Resize(width=width, height=height),))
-        span = f"{input_range[0]:g} to {input_range[1]:g}" if input_range else "0 to 255"
+        span = f"bytes 0 to 255 stand for {input_range[0]:g} to {input_range[1]:g}" if input_range else ""
         self.assumptions = (
             "channels in the order RGB",
             f"pictures stretched to {width}×{height} with a bilinear filter",
-            f"bytes 0 to 255 stand for {span}" if taken.dtype == "float32" else "the bytes go in as they are",
+            span or "the bytes go in as they are",
             "labels in the order of the outputs",
         )
+
+
+def _range_of_plain_bytes(taken: TensorFormat) -> tuple[float, float]:
+    """The range with which a picture's bytes go into an integer input as they are (shifted for int8)."""
+    if taken.scale is None or taken.zero_point is None:
+        return 0.0, 255.0
+    first, last = (0, 255) if taken.dtype == "uint8" else (-128, 127)
+    return (first - taken.zero_point) * taken.scale, (last - taken.zero_point) * taken.scale

@@ -1,0 +1,223 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgeproof.runtime import Classifier, DataError, ModelError, Prediction, modelfile
+
+LABELS = ("red", "green", "blue", "grey")
+GREEN = (40, 200, 40)
+
+
+def picture(colour=GREEN, size=(20, 12)):
+    return Image.new("RGB", size, colour)
+
+
+@pytest.fixture
+def classifier(tiny_model_path):
+    return Classifier(tiny_model_path)
+
+
+@pytest.fixture
+def foreign(tiny_flatbuffer, tmp_path):
+    """A file of another tool, with attachments when they are given."""
+
+    def make(flatbuffer=tiny_flatbuffer, **attachments):
+        path = tmp_path / "foreign.tflite"
+        named = {name.replace("_", "."): content for name, content in attachments.items()}
+        path.write_bytes(modelfile.pack(flatbuffer, named) if named else flatbuffer)
+        return path
+
+    return make
+
+
+# --- a file of edgeproof's own ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["tiny_model_path", "tiny_int8_path"])
+@pytest.mark.parametrize(
+    ("label", "colour"), [("red", (200, 40, 40)), ("green", GREEN), ("grey", (99, 99, 99))]
+)
+def test_a_picture_gets_its_label(path, label, colour, request):
+    best = Classifier(request.getfixturevalue(path)).classify(picture(colour))[0]
+    assert best.label == label == LABELS[best.class_index]
+    assert best.probability > 0.5
+
+
+def test_a_file_with_a_contract_needs_nothing_else_and_assumes_nothing(classifier):
+    assert classifier.labels == LABELS
+    assert classifier.preprocessing == classifier.file.contract.preprocessing
+    assert classifier.assumptions == ()
+
+
+def test_classify_is_best_of_the_probabilities_of_the_pixels(classifier):
+    pixels = classifier.preprocessing.pixels(picture())
+    probabilities = classifier.probabilities(pixels[np.newaxis])[0]
+    assert classifier.classify(picture(), top=3) == classifier.best(probabilities, top=3)
+
+
+def test_every_way_to_give_a_picture_has_the_same_answer(classifier, tmp_path):
+    content = io.BytesIO()
+    picture().save(content, "PNG")
+    path = tmp_path / "green.png"
+    path.write_bytes(content.getvalue())
+    answers = {
+        classifier.classify(given)
+        for given in (path, str(path), content.getvalue(), picture(), np.asarray(picture()))
+    }
+    assert len(answers) == 1
+
+
+def test_the_answers_are_sorted_add_up_to_one_and_are_plain_python(classifier):
+    answers = classifier.classify(picture())
+    assert [type(value) for value in (answers[0].label, answers[0].probability, answers[0].class_index)] == [
+        str,
+        float,
+        int,
+    ]
+    probabilities = [answer.probability for answer in answers]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert sum(probabilities) == pytest.approx(1, abs=1e-5)
+    assert {answer.label for answer in answers} == set(LABELS)
+
+
+@pytest.mark.parametrize(("top", "count"), [(1, 1), (3, 3), (4, 4), (5, 4), (1000, 4)])
+def test_top_says_how_many_answers_there_are(classifier, top, count):
+    assert len(classifier.classify(picture(), top=top)) == count
+
+
+@pytest.mark.parametrize("top", [0, -1])
+def test_fewer_than_one_answer_is_the_callers_mistake(classifier, top):
+    with pytest.raises(ValueError, match=f"Expected top >= 1, got {top}"):
+        classifier.classify(picture(), top=top)
+
+
+def test_of_equal_probabilities_the_lower_class_comes_first(classifier):
+    answers = classifier.best(np.array([0.1, 0.4, 0.1, 0.4], np.float32))
+    assert [answer.class_index for answer in answers] == [1, 3, 0, 2]
+    assert answers[0] == Prediction("green", pytest.approx(0.4), 1)
+
+
+def test_the_outputs_are_copies(classifier):
+    pixels = classifier.preprocessing.pixels(picture())[np.newaxis]
+    first = classifier.probabilities(pixels)
+    before = first.copy()
+    classifier.probabilities(np.zeros_like(pixels))
+    np.testing.assert_array_equal(first, before)
+    first[:] = 0
+    np.testing.assert_array_equal(classifier.probabilities(pixels), before)
+
+
+def test_two_classifiers_do_not_disturb_each_other(tiny_model_path, tiny_int8_path):
+    one, other = Classifier(tiny_model_path), Classifier(tiny_int8_path)
+    before = one.classify(picture())
+    other.classify(picture((0, 0, 255)))
+    assert one.classify(picture()) == before
+
+
+def test_what_is_no_picture_is_a_data_error(classifier, tmp_path):
+    with pytest.raises(DataError, match="no such file"):
+        classifier.classify(tmp_path / "gone.png")
+
+
+def test_labels_of_ones_own_take_the_place_of_the_files(tiny_model_path):
+    classifier = Classifier(tiny_model_path, labels=["rot", "grün", "blau", "grau"])
+    assert classifier.classify(picture())[0].label == "grün"
+
+
+def test_an_input_range_contradicts_a_contract(tiny_model_path):
+    with pytest.raises(ModelError, match=r"carries its own preprocessing\. Leave --input-range away"):
+        Classifier(tiny_model_path, input_range=(0, 1))
+
+
+def test_a_label_too_many_or_too_few_is_refused(tiny_model_path, tiny_flatbuffer, make_packed):
+    with pytest.raises(ModelError, match=r"has 4 outputs, but there are 3 labels\. Give the right labels"):
+        Classifier(tiny_model_path, labels=["a", "b", "c"])
+    tiny_model_path.write_bytes(make_packed(tiny_flatbuffer, quantised=False, names=(*LABELS, "white")))
+    with pytest.raises(ModelError, match="has 4 outputs, but there are 5 labels"):
+        Classifier(tiny_model_path)
+
+
+def test_a_changed_model_is_refused(tiny_model_path):
+    content = bytearray(tiny_model_path.read_bytes())
+    content[600] ^= 1
+    tiny_model_path.write_bytes(content)
+    with pytest.raises(ModelError, match="does not match its checksum"):
+        Classifier(tiny_model_path)
+
+
+def test_a_contract_that_names_another_input_size_is_refused(tiny_model_path):
+    found = modelfile.read(tiny_model_path)
+    other = found.attachments["edgeproof.json"].replace(b'"width": 8', b'"width": 9')
+    assert other != found.attachments["edgeproof.json"]
+    packed = modelfile.pack(found.flatbuffer, {**found.attachments, "edgeproof.json": other})
+    tiny_model_path.write_bytes(packed)
+    with pytest.raises(ModelError, match=r"takes \(8, 8\) pixels, but its contract says \(8, 9\)"):
+        Classifier(tiny_model_path)
+
+
+def test_a_file_cut_off_anywhere_is_a_model_error(tiny_model_path):
+    content = tiny_model_path.read_bytes()
+    for length in range(0, len(content), 37):
+        tiny_model_path.write_bytes(content[:length])
+        with pytest.raises(ModelError, match=r"tiny-float32\.tflite"):
+            Classifier(tiny_model_path)
+
+
+# --- a file of another tool's -------------------------------------------------------------------------------
+
+
+def test_another_tools_file_runs_with_labels_and_a_range_and_says_what_it_assumes(foreign):
+    classifier = Classifier(foreign(), labels=LABELS, input_range=(0, 255))
+    assert classifier.classify(picture())[0].label == "green"
+    assert classifier.assumptions == (
+        "channels in the order RGB",
+        "pictures stretched to 8×8 with a bilinear filter",
+        "bytes 0 to 255 stand for 0 to 255",
+        "labels in the order of the outputs",
+    )
+
+
+def test_another_tools_own_labels_are_used(foreign):
+    path = foreign(labels_txt=b"r\ng\nb\nx\n")
+    assert Classifier(path, input_range=(0, 255)).classify(picture())[0].label == "g"
+    assert Classifier(path, input_range=(0, 255), labels=LABELS).labels == LABELS
+
+
+def test_without_labels_another_tools_file_is_refused(foreign):
+    with pytest.raises(
+        ModelError, match=r"foreign\.tflite holds no edgeproof contract and no labels.+Give --labels"
+    ):
+        Classifier(foreign(), input_range=(0, 255))
+
+
+def test_without_a_range_a_float_input_is_refused(foreign):
+    with pytest.raises(
+        ModelError, match=r"takes floats of an unknown range\. Give --input-range, such as -1,1"
+    ):
+        Classifier(foreign(), labels=LABELS)
+
+
+def test_the_range_is_what_the_model_sees(foreign):
+    bright = Classifier(foreign(), labels=LABELS, input_range=(0, 255)).classify(picture())[0]
+    dim = Classifier(foreign(), labels=LABELS, input_range=(0, 1)).classify(picture())[0]
+    assert (bright.label, dim.label) == ("green", "grey")
+
+
+def test_a_uint8_input_needs_no_range(foreign, make_flatbuffer):
+    classifier = Classifier(foreign(make_flatbuffer(quantised=True)), labels=LABELS)
+    assert classifier.classify(picture())[0].label == "green"
+    assert "the bytes go in as they are" in classifier.assumptions
+
+
+def test_a_range_that_is_given_for_an_integer_input_is_used_and_said(foreign, make_flatbuffer):
+    path = foreign(make_flatbuffer(quantised=True))
+    classifier = Classifier(path, labels=LABELS, input_range=(0, 1))
+    assert classifier.classify(picture())[0].label == "grey"
+    assert "bytes 0 to 255 stand for 0 to 1" in classifier.assumptions
+
+
+def test_the_wrong_number_of_labels_for_another_tools_file_is_refused(foreign):
+    with pytest.raises(ModelError, match="has 4 outputs, but there are 2 labels"):
+        Classifier(foreign(), labels=["a", "b"], input_range=(0, 255))
