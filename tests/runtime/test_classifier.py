@@ -2,6 +2,7 @@ import io
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from PIL import Image
 
 from edgeproof.runtime import Classifier, DataError, ModelError, Prediction, modelfile
@@ -221,3 +222,17 @@ def test_a_range_that_is_given_for_an_integer_input_is_used_and_said(foreign, ma
 def test_the_wrong_number_of_labels_for_another_tools_file_is_refused(foreign):
     with pytest.raises(ModelError, match="has 4 outputs, but there are 2 labels"):
         Classifier(foreign(), labels=["a", "b"], input_range=(0, 255))
+
+
+def test_an_int16_input_needs_a_range_because_no_custom_tells_one(foreign, new_graph):
+    graph = new_graph()
+    first = graph.tensor("pixels", [1, 1, 4, 3], schema.TensorType.INT16, scale=1 / 32768)
+    image = graph.operator(schema.BuiltinOperator.DEQUANTIZE, [first], graph.tensor("image", [1, 1, 4, 3]))
+    row = graph.tensor("row", [2], schema.TensorType.INT32, values=np.array([1, 12], np.int32))
+    last = graph.operator(schema.BuiltinOperator.RESHAPE, [image, row], graph.tensor("out", [1, 12]))
+    path = foreign(graph.packed(first, last))
+    labels = [str(number) for number in range(12)]
+    with pytest.raises(ModelError, match="takes int16 of an unknown range"):
+        Classifier(path, labels=labels)
+    white = Classifier(path, labels=labels, input_range=(0, 0.5)).classify(picture((255, 255, 255)))
+    assert white[0].probability == pytest.approx(0.5, abs=1e-4)
