@@ -42,11 +42,12 @@ def html(report: Report, *, extra: Sequence[Section] = ()) -> str:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["data_uri"] = _data_uri
+    machine = Section("Machine", table=tables.machine(report.environment))
     source = resources.files("edgeproof.benchmarks").joinpath(TEMPLATE).read_text(encoding="utf-8")
     return environment.from_string(source).render(
         report=report,
         summary=sentences.summary(report),
-        sections=[*sections(report), *extra],
+        sections=[*sections(report), *extra, machine],
         title=title(report),
     )
 
@@ -60,7 +61,7 @@ def title(report: Report) -> str:
 
 
 def sections(report: Report) -> tuple[Section, ...]:
-    """The report's own sections, in reading order; the command line is left to the template."""
+    """The report's own sections, in reading order; the machine and the command line end the page."""
     taken = tuple(
         f"{f.name}, taken for granted: {'; '.join(f.assumptions)}." for f in report.files if f.assumptions
     )
@@ -69,7 +70,6 @@ def sections(report: Report) -> tuple[Section, ...]:
         Section("Files", text=taken, table=tables.files(report)),
         Section("Speed and memory", text=(*synthetic, sentences.ONE_MACHINE), table=tables.speed(report)),
         Section("Plots", figures=plots(report)),
-        Section("Machine", table=tables.machine(report.environment)),
     )
 
 
