@@ -161,7 +161,7 @@ def _dequantised(raw: NDArray[Any], given: TensorFormat) -> Probabilities:
 @contextmanager
 def _native_chatter_silenced() -> Iterator[None]:
     """Keep the native library's lines on loading ("Created XNNPACK delegate …") off stderr."""
-    if os.environ.get("EDGEPROOF_NATIVE_LOG"):
+    if os.environ.get("EDGEPROOF_NATIVE_LOG") or sys.stderr is None:  # None where stderr was closed
         yield
         return
     sys.stderr.flush()

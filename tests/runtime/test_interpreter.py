@@ -330,3 +330,11 @@ def test_loading_a_model_writes_nothing(tiny_model_path, tmp_path):
     command = [sys.executable, "-c", script, tiny_model_path]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     assert (run.stdout, run.stderr) == ("", "still heard\n")
+
+
+def test_a_model_loads_where_stderr_was_closed(tiny_model_path):
+    script = (
+        "import sys; from edgeproof.runtime import Classifier; print(len(Classifier(sys.argv[1]).labels))"
+    )
+    command = ["sh", "-c", 'exec "$0" "$@" 2>&-', sys.executable, "-c", script, tiny_model_path]
+    assert subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout == "4\n"
