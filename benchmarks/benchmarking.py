@@ -102,9 +102,7 @@ def write(report: Report, folder: Path, *, extra: Sequence[Section] = ()) -> Non
     write_text(folder / "report.md", markdown(report))
     missing = [name for name in ("jinja2", "matplotlib") if find_spec(name) is None]
     if missing:
-        log.warning(
-            "report.html was left out: %s not found. Install edgeproof[report].", " and ".join(missing)
-        )
+        log.warning("report.html was left out: %s not found. Install edgeproof[report].", " and ".join(missing))
         return
     write_page(report, folder / "report.html", extra=extra)
 
@@ -129,9 +127,7 @@ def _checked_threads(threads: Sequence[int] | None) -> tuple[int, ...]:
     return counts
 
 
-def _check_pictures(
-    pictures: LabelledPictures | None, classifiers: Sequence[Classifier], data_name: str
-) -> None:
+def _check_pictures(pictures: LabelledPictures | None, classifiers: Sequence[Classifier], data_name: str) -> None:
     """Refuse unfit pictures before minutes of measuring."""
     if pictures is None:
         return

@@ -38,9 +38,7 @@ def confusion(file: FileReport) -> Figure:
         bar = axes.figure.colorbar(image, ax=axes, shrink=0.8)
         bar.set_label("share of the true class")
 
-    told = "; ".join(
-        f"{true} taken for {answer} {n}×" for true, answer, n in mistakes(file.labels, file.quality)
-    )
+    told = "; ".join(f"{true} taken for {answer} {n}×" for true, answer, n in mistakes(file.labels, file.quality))
     caption = f"Confusion matrix of {file.name}. Most frequent mistakes: {told or 'none'}."
     alt = f"Matrix of {len(file.labels)} classes; the diagonal holds the right answers. {told}"
     return figure(caption, alt, 4.3, draw)

@@ -16,9 +16,7 @@ WORKER = (sys.executable, "-P", "-m", "edgeproof.benchmarks.worker")
 TIME_LIMIT_S = 900.0
 
 
-def measure(
-    jobs: Sequence[Job], *, rounds: int, run: Callable[[Job], Block] | None = None
-) -> tuple[Measurement, ...]:
+def measure(jobs: Sequence[Job], *, rounds: int, run: Callable[[Job], Block] | None = None) -> tuple[Measurement, ...]:
     """Measure every job `rounds` times, each time in a fresh process, and return one measurement a job.
 
     `run` measures one block; it starts a worker unless another is given. Raises `ModelError` for a worker
@@ -32,9 +30,7 @@ def measure(
             blocks[index].append(run(jobs[index]))
             advance(1)
     log.info("Measured %d blocks of %d jobs.", len(order), len(jobs))
-    return tuple(
-        Measurement(threads=job.threads, blocks=tuple(own)) for job, own in zip(jobs, blocks, strict=True)
-    )
+    return tuple(Measurement(threads=job.threads, blocks=tuple(own)) for job, own in zip(jobs, blocks, strict=True))
 
 
 def abba(count: int, rounds: int) -> tuple[int, ...]:

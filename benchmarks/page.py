@@ -38,9 +38,7 @@ def html(report: Report, *, extra: Sequence[Section] = ()) -> str:
         from jinja2 import Environment, StrictUndefined
     except ImportError:
         raise ConfigError("The HTML page needs jinja2: install edgeproof[report].") from None
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["data_uri"] = _data_uri
     machine = Section("Machine", table=tables.machine(report.environment))
     source = resources.files("edgeproof.benchmarks").joinpath(TEMPLATE).read_text(encoding="utf-8")
@@ -55,16 +53,12 @@ def html(report: Report, *, extra: Sequence[Section] = ()) -> str:
 def title(report: Report) -> str:
     """The page's heading."""
     names = ", ".join(file.name for file in report.files)
-    return (
-        f"Benchmark of {names}" if len(report.files) <= 2 else f"Benchmark of {len(report.files)} model files"
-    )
+    return f"Benchmark of {names}" if len(report.files) <= 2 else f"Benchmark of {len(report.files)} model files"
 
 
 def sections(report: Report) -> tuple[Section, ...]:
     """The report's own sections, in reading order; the machine and the command line end the page."""
-    taken = tuple(
-        f"{f.name}, taken for granted: {'; '.join(f.assumptions)}." for f in report.files if f.assumptions
-    )
+    taken = tuple(f"{f.name}, taken for granted: {'; '.join(f.assumptions)}." for f in report.files if f.assumptions)
     synthetic = (sentences.SYNTHETIC,) if report.synthetic_pictures else ()
     return (
         Section("Files", text=taken, table=tables.files(report)),

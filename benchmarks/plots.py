@@ -34,9 +34,7 @@ def latency(report: Report) -> Figure:
     runs = [(file, m) for file in report.files for m in file.measurements]
     samples = [np.asarray(m.samples_ns) / 1e6 for _, m in runs]
     names = [f"{_wrapped(file)}\n{tables.threads(m.threads)}" for file, m in runs]
-    medians = ", ".join(
-        f"{f.name} with {tables.threads(m.threads)} {_median(Summary.of(m))}" for f, m in runs
-    )
+    medians = ", ".join(f"{f.name} with {tables.threads(m.threads)} {_median(Summary.of(m))}" for f, m in runs)
 
     def draw(axes: Axes, theme: Theme) -> None:
         style = _box_style(theme)
@@ -136,8 +134,7 @@ def _box_style(theme: Theme) -> dict[str, Any]:
 def _bars(report: Report, caption: str, what: str, parts: dict[str, list[float]], unit: str) -> Figure:
     names = [_wrapped(file) for file in report.files]
     totals = ", ".join(
-        f"{file.name} {sum(values):.0f} {unit}"
-        for file, *values in zip(report.files, *parts.values(), strict=True)
+        f"{file.name} {sum(values):.0f} {unit}" for file, *values in zip(report.files, *parts.values(), strict=True)
     )
     where = tables.threads(report.threads[0])
     return figure(

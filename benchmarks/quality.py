@@ -76,9 +76,7 @@ def check_labels(classifier: Classifier, pictures: LabelledPictures) -> None:
         return
     path = classifier.file.path
     if len(ours) != len(theirs):
-        raise DataError(
-            f"{path} knows {len(ours)} labels, the data have {len(theirs)}. Give data of the same labels."
-        )
+        raise DataError(f"{path} knows {len(ours)} labels, the data have {len(theirs)}. Give data of the same labels.")
     place = next(i for i, (own, other) in enumerate(zip(ours, theirs, strict=True)) if own != other)
     raise DataError(
         f"{path}: label {place + 1} is '{ours[place]}', in the data it is '{theirs[place]}'. "

@@ -27,9 +27,7 @@ SPEED_HEADER = (
 
 def files(report: Report) -> Table:
     """What is true of the files on every machine; one row a file."""
-    rows = tuple(
-        (file.name, file.recipe, mb(file.size_bytes), *_answers(file), *_proof(file)) for file in report.files
-    )
+    rows = tuple((file.name, file.recipe, mb(file.size_bytes), *_answers(file), *_proof(file)) for file in report.files)
     counted = f"{report.images} pictures of {report.data_name}" if not report.synthetic_pictures else "none"
     return Table(
         f"The files and how good their answers are. Pictures with a known label: {counted}. Drop and "

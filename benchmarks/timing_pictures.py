@@ -25,7 +25,5 @@ def timing_pixels(classifier: Classifier, pictures: LabelledPictures | None, *, 
 def synthetic_pixels(height: int, width: int, *, seed: int) -> Pixels:
     """Sixty-four smooth pictures of random colours; the same seed gives the same ones."""
     coarse = np.random.default_rng(seed).integers(0, 256, (COUNT, 4, 4, 3), np.uint8)
-    enlarge = Preprocessing(
-        steps=(Resize(width=4, height=4), Resize(width=width, height=height, resample="bicubic"))
-    )
+    enlarge = Preprocessing(steps=(Resize(width=4, height=4), Resize(width=width, height=height, resample="bicubic")))
     return enlarge.finished(coarse)

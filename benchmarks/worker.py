@@ -47,9 +47,7 @@ def block_of(job: Job, import_ms: float) -> Block:
     pixels = np.load(job.pictures)
     before_mb = resident_mb()
     started = time.perf_counter()
-    classifier = Classifier(
-        job.model, labels=job.labels, input_range=job.input_range, num_threads=job.threads
-    )
+    classifier = Classifier(job.model, labels=job.labels, input_range=job.input_range, num_threads=job.threads)
     loaded = time.perf_counter()
     loaded_mb = resident_mb()
     first = latencies_ns(classifier, pixels, 1)[0]

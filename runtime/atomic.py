@@ -25,9 +25,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, final)
         _sync(final.parent)
     except OSError as error:
-        raise DataError(
-            f"{final} cannot be written: {error.strerror or error}. Choose another place."
-        ) from error
+        raise DataError(f"{final} cannot be written: {error.strerror or error}. Choose another place.") from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -54,9 +52,7 @@ def writable_folder(path: str | Path) -> Path:
         probe.unlink()
     except OSError as error:
         reason = error.strerror or error
-        raise DataError(
-            f"{folder} is no folder that can be written: {reason}. Give another --out."
-        ) from error
+        raise DataError(f"{folder} is no folder that can be written: {reason}. Give another --out.") from error
     return folder
 
 

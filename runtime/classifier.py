@@ -56,9 +56,7 @@ class Classifier:
             raise ModelError(f"{path} holds no edgeproof contract and no labels: truncated? Give --labels.")
         classes = self._runner.output.shape[-1]
         if len(found) != classes:
-            raise ModelError(
-                f"{path} has {classes} outputs, but there are {len(found)} labels. Give the right labels."
-            )
+            raise ModelError(f"{path} has {classes} outputs, but there are {len(found)} labels. Give the right labels.")
         if self.preprocessing.input_size != self._runner.input.shape[1:3]:
             raise ModelError(
                 f"{path} takes {self._runner.input.shape[1:3]} pixels, but its contract says "
@@ -90,9 +88,7 @@ class Classifier:
         taken = peek.input
         if taken.dtype not in ("uint8", "int8") and input_range is None:
             kind = "floats" if taken.dtype == "float32" else taken.dtype
-            raise ModelError(
-                f"{path} takes {kind} of an unknown range. Give --input-range, such as -1,1 or 0,1."
-            )
+            raise ModelError(f"{path} takes {kind} of an unknown range. Give --input-range, such as -1,1 or 0,1.")
         self._runner = Runner(
             self.file.flatbuffer,
             num_threads=num_threads,

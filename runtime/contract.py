@@ -93,14 +93,10 @@ def decode(content: bytes, where: str) -> Contract:
         found = msgspec.json.decode(content, type=_Versioned).format
         if found != FORMAT:
             remedy = "Update edgeproof" if found > FORMAT else "Export the model again"
-            raise ModelError(
-                f"{where}: contract format {found}; this edgeproof reads format {FORMAT}. {remedy}."
-            )
+            raise ModelError(f"{where}: contract format {found}; this edgeproof reads format {FORMAT}. {remedy}.")
         return msgspec.json.decode(content, type=Contract)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ModelError(
-            f"{where}: its {CONTRACT_NAME} is damaged ({error}). Export the model again."
-        ) from None
+        raise ModelError(f"{where}: its {CONTRACT_NAME} is damaged ({error}). Export the model again.") from None
 
 
 def digest(hashes: Iterable[str]) -> str:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeproof.runtime.accuracy import Probabilities
+from edgeproof.runtime.chatter import silenced
 from edgeproof.runtime.contract import TensorFormat
 from edgeproof.runtime.errors import ModelError
 from edgeproof.runtime.pixels import Pixels
@@ -95,8 +92,7 @@ class Runner:
             raise ModelError(f"The model cannot be read by LiteRT ({_first_line(error)}).") from None
         if len(inputs) != 1 or len(outputs) != 1:
             raise ModelError(
-                f"The model has {len(inputs)} inputs and {len(outputs)} outputs. "
-                "An image classifier has one each."
+                f"The model has {len(inputs)} inputs and {len(outputs)} outputs. An image classifier has one each."
             )
         self._input_index, self._output_index = inputs[0]["index"], outputs[0]["index"]
         taken, given = _format(inputs[0]), _format(outputs[0])
@@ -111,13 +107,11 @@ def _load(flatbuffer: bytes, num_threads: int) -> Any:
     from ai_edge_litert.interpreter import Interpreter
 
     try:
-        with _native_chatter_silenced():
+        with silenced():
             interpreter = Interpreter(model_content=flatbuffer, num_threads=num_threads)
             interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
-        raise ModelError(
-            f"The model cannot be loaded by LiteRT ({_first_line(error)}). Export it again."
-        ) from None
+        raise ModelError(f"The model cannot be loaded by LiteRT ({_first_line(error)}). Export it again.") from None
     return interpreter
 
 
@@ -156,20 +150,3 @@ def _dequantised(raw: NDArray[Any], given: TensorFormat) -> Probabilities:
     if given.scale is None or given.zero_point is None:
         return raw.astype(np.float32)
     return ((raw.astype(np.float32) - given.zero_point) * np.float32(given.scale)).astype(np.float32)
-
-
-@contextmanager
-def _native_chatter_silenced() -> Iterator[None]:
-    """Keep the native library's lines on loading ("Created XNNPACK delegate …") off stderr."""
-    if os.environ.get("EDGEPROOF_NATIVE_LOG") or sys.stderr is None:  # None where stderr was closed
-        yield
-        return
-    sys.stderr.flush()
-    saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(null, 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(null)

@@ -6,7 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -34,9 +34,7 @@ class Archive:
 
     def __post_init__(self) -> None:
         if not self.path.exists():
-            raise DataError(
-                f"{self.path}: no such file or folder. Give a folder or a zip with a folder a class."
-            )
+            raise DataError(f"{self.path}: no such file or folder. Give a folder or a zip with a folder a class.")
         if self.path.is_file() and not zipfile.is_zipfile(self.path):
             raise DataError(f"{self.path} is neither a folder nor a zip. Give one with a folder a class.")
 
@@ -110,6 +108,13 @@ class LabelledPictures:
             hashes=tuple(self.hashes[i] for i in chosen),
             preprocessing=self.preprocessing,
         )
+
+    def relabelled(self, labels: tuple[str, ...]) -> LabelledPictures:
+        """The same pictures with their class names in another order. Raises `ValueError` for others."""
+        if sorted(labels) != sorted(self.labels):
+            raise ValueError("Expected the same labels in another order.")
+        moved = np.array([labels.index(label) for label in self.labels], np.int64)
+        return replace(self, labels=labels, classes=moved[self.classes])
 
 
 def find(archive: Archive) -> dict[str, list[Item]]:

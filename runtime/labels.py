@@ -17,9 +17,7 @@ def parse(text: str, where: str) -> tuple[str, ...]:
         if not label.strip():
             raise DataError(f"{where}, line {number}: an empty label. Write one label a line.")
         if label in seen:
-            raise DataError(
-                f"{where}, line {number}: the label '{label}' stands twice. Write each label once."
-            )
+            raise DataError(f"{where}, line {number}: the label '{label}' stands twice. Write each label once.")
         seen.add(label)
     return labels
 

@@ -98,9 +98,7 @@ def _attachments(content: bytes, path: Path) -> tuple[dict[str, bytes], int]:
 
 def _check(flatbuffer: bytes, attachments: Mapping[str, bytes], contract: Contract, path: Path) -> None:
     if contracts.sha256(flatbuffer) != contract.model_sha256:
-        raise ModelError(
-            f"{path} does not match its checksum: it was changed or damaged. Get the file again."
-        )
+        raise ModelError(f"{path} does not match its checksum: it was changed or damaged. Get the file again.")
     if contracts.sha256(attachments.get(LABELS_NAME, b"")) != contract.labels_sha256:
         raise ModelError(f"{path}: its labels do not match their checksum. Get the file again.")
 

@@ -113,9 +113,7 @@ def open_rgb(picture: Picture, background: tuple[int, int, int] = (255, 255, 255
     """
     if isinstance(picture, np.ndarray):
         if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-            raise ValueError(
-                f"Expected uint8 of shape (height, width, 3), got {picture.dtype} {picture.shape}."
-            )
+            raise ValueError(f"Expected uint8 of shape (height, width, 3), got {picture.dtype} {picture.shape}.")
         return Image.fromarray(picture)
     name = str(picture) if isinstance(picture, str | Path) else "The picture"
     if isinstance(picture, str | Path) and not os.path.isfile(picture):
@@ -139,9 +137,7 @@ def _to_rgb(picture: Image.Image, background: tuple[int, int, int], name: str) -
         raise DataError(f"{name}: {size} pixels are more than {PIXEL_LIMIT}. Make it smaller.")
     upright = ImageOps.exif_transpose(picture)
     if upright.mode == "F":
-        raise DataError(
-            f"{name}: 32-bit float pixels have no agreed range. Save it with 8 or 16 bits a channel."
-        )
+        raise DataError(f"{name}: 32-bit float pixels have no agreed range. Save it with 8 or 16 bits a channel.")
     if upright.mode.startswith("I"):
         # Pillow opens 16-bit grey as "I;16" or "I" and would clip it to 255 on conversion.
         grey = np.clip(np.asarray(upright, np.float64), 0, 65535) / 257

@@ -101,18 +101,14 @@ def flatbuffer(*, quantised: bool, weights=WEIGHTS, bias=BIAS) -> bytes:
     )
     softmax = schema.SoftmaxOptionsT()
     softmax.beta = 1.0
-    last = parts.operator(
-        ops.SOFTMAX, [logits], parts.tensor("softmax", [1, classes]), options.SoftmaxOptions, softmax
-    )
+    last = parts.operator(ops.SOFTMAX, [logits], parts.tensor("softmax", [1, classes]), options.SoftmaxOptions, softmax)
     if quantised:
         given = parts.tensor("probabilities", [1, classes], kinds.UINT8, scale=1 / 256)
         last = parts.operator(ops.QUANTIZE, [last], given)
     return parts.packed(first, last)
 
 
-def packed(
-    content: bytes, *, quantised: bool, names=LABELS, verification: Verification | None = None
-) -> bytes:
+def packed(content: bytes, *, quantised: bool, names=LABELS, verification: Verification | None = None) -> bytes:
     """A flatbuffer of `flatbuffer` with the labels and the contract of a shipped file."""
     texts = labels.text(names).encode()
     dtype = "uint8" if quantised else "float32"
@@ -134,15 +130,11 @@ def packed(
         model_sha256=contract.sha256(content),
         input=tensors[0],
         output=tensors[1],
-        quantisation=Quantisation(
-            operators=3, float_operators=3, per_channel_weights=0, per_tensor_weights=0
-        ),
+        quantisation=Quantisation(operators=3, float_operators=3, per_channel_weights=0, per_tensor_weights=0),
         verification=verification,
         provenance={"edgeproof": "test"},
     )
-    return modelfile.pack(
-        content, {contract.LABELS_NAME: texts, contract.CONTRACT_NAME: contract.encode(described)}
-    )
+    return modelfile.pack(content, {contract.LABELS_NAME: texts, contract.CONTRACT_NAME: contract.encode(described)})
 
 
 VERIFICATION = Verification(

@@ -41,9 +41,7 @@ def made_quality(classes: int, *, right: int, wrong: int) -> Quality:
 def made_file(name: str, median_ms: float, quality: Quality | None, *, classes: int, **more) -> FileReport:
     """A file with two blocks at one and at two threads."""
     measurements = tuple(
-        Measurement(
-            threads=threads, blocks=(made_block(median_ms / threads), made_block(median_ms / threads))
-        )
+        Measurement(threads=threads, blocks=(made_block(median_ms / threads), made_block(median_ms / threads)))
         for threads in (1, 2)
     )
     return FileReport(

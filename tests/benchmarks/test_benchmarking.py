@@ -45,18 +45,14 @@ def test_without_pictures_the_report_says_synthetic_and_judges_nothing(instant, 
     assert "synthetic pictures" in (tmp_path / "report.md").read_text(encoding="utf-8")
 
 
-def test_every_file_is_measured_at_every_number_of_threads(
-    instant, tiny_model_path, tiny_int8_path, tmp_path
-):
+def test_every_file_is_measured_at_every_number_of_threads(instant, tiny_model_path, tiny_int8_path, tmp_path):
     models = [tiny_model_path, tiny_int8_path]
     report = benchmark(models, out=tmp_path, pictures=None, data_name="", threads=[2, 1, 1], quick=True)
     assert [job.threads for job in instant] == [1, 2, 1, 2, 2, 1, 2, 1]
     assert [m.threads for file in report.files for m in file.measurements] == [1, 2, 1, 2]
 
 
-def test_what_the_user_says_goes_to_files_without_a_contract_alone(
-    instant, tiny_model_path, tiny_flatbuffer, tmp_path
-):
+def test_what_the_user_says_goes_to_files_without_a_contract_alone(instant, tiny_model_path, tiny_flatbuffer, tmp_path):
     foreign = tmp_path / "foreign.tflite"
     foreign.write_bytes(tiny_flatbuffer)
     report = benchmark(
@@ -76,9 +72,7 @@ def test_what_the_user_says_goes_to_files_without_a_contract_alone(
     assert "channels in the order RGB" in report.files[1].assumptions
 
 
-def test_unfit_pictures_are_refused_before_anything_is_measured(
-    instant, tiny_model_path, tiny_pictures, tmp_path
-):
+def test_unfit_pictures_are_refused_before_anything_is_measured(instant, tiny_model_path, tiny_pictures, tmp_path):
     empty = tiny_pictures.take([])
     with pytest.raises(DataError, match="colours holds no pictures"):
         benchmark([tiny_model_path], out=tmp_path, pictures=empty, data_name="colours")

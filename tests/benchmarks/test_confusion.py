@@ -4,9 +4,7 @@ from edgeproof.benchmarks.confusion import confusion, mistakes
 from edgeproof.benchmarks.quality import Quality
 
 LABELS = ("cat", "dog", "fox")
-QUALITY = Quality(
-    images=12, top1_correct=6, top5_correct=12, ties=0, confusion=((1, 3, 0), (0, 4, 0), (2, 1, 1))
-)
+QUALITY = Quality(images=12, top1_correct=6, top5_correct=12, ties=0, confusion=((1, 3, 0), (0, 4, 0), (2, 1, 1)))
 
 
 def test_mistakes_are_told_most_frequent_first():

@@ -44,9 +44,7 @@ def test_a_real_block_is_measured_in_another_process(job):
 
 def test_a_worker_killed_by_a_signal_is_told_in_one_line(job):
     code = f"import os; os.kill(os.getpid(), {int(signal.SIGKILL)})"
-    with pytest.raises(
-        ModelError, match=r"1 thread\(s\): .* killed by SIGKILL; is there too little memory\?"
-    ) as told:
+    with pytest.raises(ModelError, match=r"1 thread\(s\): .* killed by SIGKILL; is there too little memory\?") as told:
         run_block(job, command=dying(code))
     assert "\n" not in str(told.value)
 

@@ -31,9 +31,7 @@ def test_without_pictures_no_accuracy_is_claimed(make_report):
 def test_one_file_is_not_compared_with_others(make_report):
     report = make_report()
     file = report.files[0]
-    alone = msgspec.structs.replace(
-        report, files=(msgspec.structs.replace(file, measurements=file.measurements[:1]),)
-    )
+    alone = msgspec.structs.replace(report, files=(msgspec.structs.replace(file, measurements=file.measurements[:1]),))
     told = " ".join(sentences.summary(alone))
     assert "1 file was measured" in told
     assert "fastest" not in told

@@ -48,9 +48,7 @@ def test_a_drop_that_rounds_to_nothing_has_no_minus(make_report, tiny_int8_path)
     tiny = msgspec.structs.replace(verification, drop_points=-0.001)
     report = make_report()
     file = msgspec.structs.replace(report.files[0], verification=tiny)
-    assert (
-        row_of(tables.files(msgspec.structs.replace(report, files=(file,))))["Drop vs Keras"] == "0.00 points"
-    )
+    assert row_of(tables.files(msgspec.structs.replace(report, files=(file,))))["Drop vs Keras"] == "0.00 points"
 
 
 def test_speed_is_told_from_the_samples(make_report):
@@ -63,9 +61,7 @@ def test_speed_is_told_from_the_samples(make_report):
     )
 
 
-@pytest.mark.parametrize(
-    ("value", "text"), [(0.01234, "0.0123"), (1.5, "1.50"), (99.96, "100"), (1234.5, "1234")]
-)
+@pytest.mark.parametrize(("value", "text"), [(0.01234, "0.0123"), (1.5, "1.50"), (99.96, "100"), (1234.5, "1234")])
 def test_numbers_have_three_digits(value, text):
     assert tables.three_digits(value) == text
 

@@ -37,9 +37,7 @@ def foreign(tiny_flatbuffer, tmp_path):
 
 
 @pytest.mark.parametrize("path", ["tiny_model_path", "tiny_int8_path"])
-@pytest.mark.parametrize(
-    ("label", "colour"), [("red", (200, 40, 40)), ("green", GREEN), ("grey", (99, 99, 99))]
-)
+@pytest.mark.parametrize(("label", "colour"), [("red", (200, 40, 40)), ("green", GREEN), ("grey", (99, 99, 99))])
 def test_a_picture_gets_its_label(path, label, colour, request):
     best = Classifier(request.getfixturevalue(path)).classify(picture(colour))[0]
     assert best.label == label == LABELS[best.class_index]
@@ -64,8 +62,7 @@ def test_every_way_to_give_a_picture_has_the_same_answer(classifier, tmp_path):
     path = tmp_path / "green.png"
     path.write_bytes(content.getvalue())
     answers = {
-        classifier.classify(given)
-        for given in (path, str(path), content.getvalue(), picture(), np.asarray(picture()))
+        classifier.classify(given) for given in (path, str(path), content.getvalue(), picture(), np.asarray(picture()))
     }
     assert len(answers) == 1
 
@@ -187,16 +184,12 @@ def test_another_tools_own_labels_are_used(foreign):
 
 
 def test_without_labels_another_tools_file_is_refused(foreign):
-    with pytest.raises(
-        ModelError, match=r"foreign\.tflite holds no edgeproof contract and no labels.+Give --labels"
-    ):
+    with pytest.raises(ModelError, match=r"foreign\.tflite holds no edgeproof contract and no labels.+Give --labels"):
         Classifier(foreign(), input_range=(0, 255))
 
 
 def test_without_a_range_a_float_input_is_refused(foreign):
-    with pytest.raises(
-        ModelError, match=r"takes floats of an unknown range\. Give --input-range, such as -1,1"
-    ):
+    with pytest.raises(ModelError, match=r"takes floats of an unknown range\. Give --input-range, such as -1,1"):
         Classifier(foreign(), labels=LABELS)
 
 

@@ -88,9 +88,7 @@ def test_a_part_of_the_wrong_kind_is_refused(written, parts):
     ids=["empty", "open", "list", "null", "no text", "no utf-8", "very deep"],
 )
 def test_what_is_no_contract_is_refused(content):
-    with pytest.raises(
-        ModelError, match=r"x\.tflite: its edgeproof\.json is damaged .+ Export the model again"
-    ):
+    with pytest.raises(ModelError, match=r"x\.tflite: its edgeproof\.json is damaged .+ Export the model again"):
         contract.decode(content, "x.tflite")
 
 

@@ -60,9 +60,7 @@ def softmax(graph, tensor, shape):
 
 def test_a_float_model_answers_what_numpy_does(tiny_flatbuffer, tests):
     pixels = noise(5)
-    np.testing.assert_allclose(
-        Runner(tiny_flatbuffer).probabilities(pixels), expected(pixels, tests), atol=1e-6
-    )
+    np.testing.assert_allclose(Runner(tiny_flatbuffer).probabilities(pixels), expected(pixels, tests), atol=1e-6)
 
 
 def test_integer_outputs_are_dequantised(make_flatbuffer, tests):
@@ -178,9 +176,7 @@ def test_values_beyond_an_integer_input_stop_at_its_ends_and_do_not_wrap(new_gra
     graph = new_graph()
     first, image = first_tensors(graph, KINDS.INT8, scale=0.5, zero_point=-128)
     runner = Runner(graph.packed(first, mean(graph, image)))
-    found = runner.probabilities(
-        np.stack([np.full((8, 8, 3), value, np.uint8) for value in (0, 100, 200, 255)])
-    )
+    found = runner.probabilities(np.stack([np.full((8, 8, 3), value, np.uint8) for value in (0, 100, 200, 255)]))
     np.testing.assert_allclose(found[:, 0], [0, 100, 127.5, 127.5])
 
 
@@ -244,9 +240,7 @@ def test_a_scalar_output_is_refused(new_graph):
     first = graph.tensor("pixels", SHAPE)
     axes = graph.tensor("axes", [4], KINDS.INT32, values=np.arange(4, dtype=np.int32))
     options = schema.BuiltinOptions.ReducerOptions
-    last = graph.operator(
-        OPS.MEAN, [first, axes], graph.tensor("mean", []), options, schema.ReducerOptionsT()
-    )
+    last = graph.operator(OPS.MEAN, [first, axes], graph.tensor("mean", []), options, schema.ReducerOptionsT())
     with pytest.raises(ModelError, match=r"output has shape \(\)\. Expected \(1, classes\)"):
         Runner(graph.packed(first, last))
 
@@ -333,8 +327,6 @@ def test_loading_a_model_writes_nothing(tiny_model_path, tmp_path):
 
 
 def test_a_model_loads_where_stderr_was_closed(tiny_model_path):
-    script = (
-        "import sys; from edgeproof.runtime import Classifier; print(len(Classifier(sys.argv[1]).labels))"
-    )
+    script = "import sys; from edgeproof.runtime import Classifier; print(len(Classifier(sys.argv[1]).labels))"
     command = ["sh", "-c", 'exec "$0" "$@" 2>&-', sys.executable, "-c", script, tiny_model_path]
     assert subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout == "4\n"

@@ -207,6 +207,21 @@ def test_taken_pictures_keep_what_belongs_to_them(archive_of):
     assert len(pictures.take([])) == 0
 
 
+def test_relabelled_pictures_keep_their_class_by_name(archive_of):
+    pictures, _ = all_of(archive_of(FLAT))
+    turned = pictures.relabelled(("dog", "cat"))
+    assert [turned.labels[index] for index in turned.classes] == [LABELS[index] for index in pictures.classes]
+    assert turned.relabelled(LABELS).classes.tolist() == pictures.classes.tolist()
+    assert turned.names == pictures.names
+
+
+@pytest.mark.parametrize("labels", [("cat",), ("cat", "dog", "emu"), ("cat", "emu"), ("cat", "dog", "dog")])
+def test_relabelling_with_other_names_is_the_callers_mistake(archive_of, labels):
+    pictures, _ = all_of(archive_of(FLAT))
+    with pytest.raises(ValueError, match="Expected the same labels in another order"):
+        pictures.relabelled(labels)
+
+
 # --- the archive --------------------------------------------------------------------------------------------
 
 

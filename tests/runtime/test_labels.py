@@ -25,9 +25,7 @@ def test_a_text_without_labels_is_refused(text):
         labels.parse(text, "names.txt")
 
 
-@pytest.mark.parametrize(
-    ("text", "line"), [("cat\n\ndog\n", 2), ("cat\ndog\n\n", 3), ("\ncat\n", 1), ("a\n \nb", 2)]
-)
+@pytest.mark.parametrize(("text", "line"), [("cat\n\ndog\n", 2), ("cat\ndog\n\n", 3), ("\ncat\n", 1), ("a\n \nb", 2)])
 def test_an_empty_label_is_found_by_its_line(text, line):
     with pytest.raises(DataError, match=rf"names\.txt, line {line}: an empty label\. Write one label a line"):
         labels.parse(text, "names.txt")

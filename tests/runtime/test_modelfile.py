@@ -78,9 +78,7 @@ def test_of_two_texts_none_is_guessed_to_be_the_labels(read_bytes, tiny_flatbuff
 
 
 @pytest.mark.parametrize("content", [b"", b"crane\nowl\ncrane\n", b"\xff\xfe", b"a\n\nb\n"])
-def test_labels_of_another_tool_that_cannot_be_used_ask_for_labels_and_these_help(
-    read_bytes, tiny_flatbuffer, content
-):
+def test_labels_of_another_tool_that_cannot_be_used_ask_for_labels_and_these_help(read_bytes, tiny_flatbuffer, content):
     packed = repacked(tiny_flatbuffer, {"labels.txt": content})
     with pytest.raises(ModelError, match=r"its labels cannot be read \(.+\)\. Give --labels"):
         read_bytes(packed)

@@ -197,9 +197,7 @@ def test_what_is_returned_does_not_change_with_what_was_given():
         np.testing.assert_array_equal(answer, before)
 
 
-@pytest.mark.parametrize(
-    "array", [np.zeros((2, 2)), np.zeros((2, 2), np.uint8), np.zeros((2, 2, 4), np.uint8)]
-)
+@pytest.mark.parametrize("array", [np.zeros((2, 2)), np.zeros((2, 2), np.uint8), np.zeros((2, 2, 4), np.uint8)])
 def test_an_array_of_another_type_or_shape_is_the_callers_mistake(array):
     with pytest.raises(ValueError, match=r"Expected uint8 of shape \(height, width, 3\)"):
         open_rgb(array)
@@ -313,9 +311,7 @@ def test_silencing_pillow_leaves_the_warning_filters_as_they_were():
 def test_a_chain_is_its_steps_one_after_the_other_rounded_to_bytes_each_time():
     picture = Image.fromarray(noise(50, 40))
     expected = picture.resize((32, 32), Image.Resampling.BILINEAR).resize((96, 96), Image.Resampling.BICUBIC)
-    settings = Preprocessing(
-        steps=(Resize(width=32, height=32), Resize(width=96, height=96, resample="bicubic"))
-    )
+    settings = Preprocessing(steps=(Resize(width=32, height=32), Resize(width=96, height=96, resample="bicubic")))
     np.testing.assert_array_equal(settings.pixels(picture), np.asarray(expected))
     direct = preprocessing((96, 96)).pixels(picture)
     assert (settings.pixels(picture) != direct).any()
@@ -363,9 +359,7 @@ def test_extreme_shapes_are_resized_all_the_same(size, fit):
 def test_every_filter_is_pillows_own(resample):
     picture = Image.fromarray(noise())
     expected = picture.resize((7, 9), Image.Resampling[resample.upper()])
-    np.testing.assert_array_equal(
-        preprocessing((7, 9), resample=resample).pixels(picture), np.asarray(expected)
-    )
+    np.testing.assert_array_equal(preprocessing((7, 9), resample=resample).pixels(picture), np.asarray(expected))
 
 
 def test_downscaling_is_antialiased():

@@ -20,9 +20,7 @@ def on_a_terminal(before=""):
     ours, theirs = pty.openpty()
     command = [sys.executable, "-c", SCRIPT.format(before=before)]
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=theirs, text=True, env=environment
-    ) as child:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, text=True, env=environment) as child:
         os.close(theirs)
         shown = b""
         try:
@@ -37,9 +35,7 @@ def on_a_terminal(before=""):
 
 
 def test_in_a_pipe_nothing_is_shown():
-    run = subprocess.run(
-        [sys.executable, "-c", SCRIPT.format(before="")], capture_output=True, text=True, check=True
-    )
+    run = subprocess.run([sys.executable, "-c", SCRIPT.format(before="")], capture_output=True, text=True, check=True)
     assert (run.stdout, run.stderr) == ("done\n", "")
 
 

@@ -1,0 +1,43 @@
+"""A Keras model to a TFLite flatbuffer, by recipe, with TensorFlow's converter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from edgeproof.convert.recipes import Recipe
+from edgeproof.runtime.chatter import silenced
+from edgeproof.runtime.errors import ModelError
+from edgeproof.runtime.pixels import Pixels
+
+
+def export(model: Any, recipe: Recipe, calibration: Pixels) -> bytes:
+    """Export a model that takes pixels 0–255 of shape (n, height, width, 3); the file's batch is fixed at 1.
+
+    `calibration` has shape (n, height, width, 3), uint8; a float recipe does not look at it. Raises `ModelError`
+    when the converter cannot.
+    """
+    # LiteRT.js runs no file whose batch is unknown; the Python interpreter still resizes a fixed one.
+    shape = (1, *model.inputs[0].shape[1:])
+    function = tf.function(lambda pixels: model(pixels, training=False))
+    concrete = function.get_concrete_function(tf.TensorSpec(shape, tf.float32, name="pixels"))
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
+    if recipe.is_integer:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: _samples(calibration)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.uint8
+    try:
+        with silenced():
+            return bytes(converter.convert())
+    except (RuntimeError, ValueError, tf.errors.OpError) as error:
+        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
+        raise ModelError(f"The model cannot be exported as {recipe.name} ({reason[:200]}).") from None
+
+
+def _samples(calibration: Pixels) -> Iterator[list[Any]]:
+    for picture in calibration:
+        yield [picture[np.newaxis].astype(np.float32)]

@@ -1,0 +1,84 @@
+"""Where a conversion starts: a run folder, or anybody's Keras model with labels and pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgeproof.convert import reference
+from edgeproof.convert.conversion import Evidence
+from edgeproof.convert.reference import Reference
+from edgeproof.runtime import labels as label_files
+from edgeproof.runtime.contract import digest, sha256
+from edgeproof.runtime.errors import DataError
+from edgeproof.runtime.labelled import LabelledPictures
+from edgeproof.train import dataset
+from edgeproof.train.config import Data, dump
+from edgeproof.train.run import Run, open_complete
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """A Keras model, the training pictures that calibrate, and the evidence that verifies."""
+
+    reference: Reference
+    train: LabelledPictures
+    evidence: Evidence
+
+
+def from_run(folder: str | Path) -> Inputs:
+    """Take all from a complete run folder; its kept reference outputs are used when they belong to its model.
+
+    Raises `DataError` when the folder is no complete run, or its data set has changed since.
+    """
+    run = open_complete(folder)
+    settings = run.read_config()
+    found = reference.load(run.model, run.read_labels())
+    data = dataset.load(settings.data, size=settings.network.size, seed=settings.seed)
+    test = run.read_pictures()
+    if digest(data.test.hashes) != digest(test.hashes):
+        raise DataError(
+            f"{settings.data.source} has changed since {folder} was trained: other test pictures. Train again."
+        )
+    outputs = run.read_predictions(test)
+    if outputs is None:
+        outputs = found.outputs(test)
+    return Inputs(_with_settings(found, run), data.train, Evidence(test, outputs))
+
+
+def from_keras(
+    model: Path,
+    *,
+    labels: Path,
+    data: str,
+    test_data: str | None,
+    input_range: tuple[float, float],
+    seed: int,
+) -> Inputs:
+    """Take a Keras model file; its outputs on the test pictures are computed here.
+
+    `input_range` is what the model takes for the bytes 0 and 255. Raises `ModelError` or `DataError`.
+    """
+    found = reference.load(model, label_files.read(labels), input_range=input_range)
+    height, width = found.size
+    if height != width:
+        raise DataError(f"{model} takes pictures of {height}×{width}; only square inputs can be prepared yet.")
+    pictures = dataset.load(Data(source=data, test=test_data), size=height, seed=seed)
+    if set(pictures.labels) != set(found.labels):
+        missing = sorted(set(found.labels) ^ set(pictures.labels))[:3]
+        raise DataError(
+            f"{labels} and the classes in {data} do not match (such as {', '.join(missing)}). Use the same."
+        )
+    train, test = (part.relabelled(found.labels) for part in (pictures.train, pictures.test))
+    return Inputs(found, train, Evidence(test, found.outputs(test)))
+
+
+def _with_settings(found: Reference, run: Run) -> Reference:
+    settings = run.read_config()
+    provenance = {
+        **found.provenance,
+        "data": Path(settings.data.source).name,
+        "config_sha256": sha256(dump(settings).encode()),
+        "seed": str(settings.seed),
+    }
+    return Reference(found.name, found.model, found.labels, provenance, found.notes)

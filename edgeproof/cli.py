@@ -1,0 +1,278 @@
+"""The command line: parse, call one function, print. A stage is imported inside the function of its verb."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from edgeproof.runtime.errors import ConfigError, EdgeproofError, VerificationError
+
+app = typer.Typer(
+    name="edgeproof",
+    help="Train an image classifier, ship it to the edge, and prove that what ships is what was trained.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars and no notes on stderr.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier run left in --out.")]
+Settings = Annotated[Path | None, typer.Option("--config", metavar="FILE.toml", help="Settings of the training.")]
+Set = Annotated[list[str], typer.Option("--set", metavar="SECTION.KEY=VALUE", help="One setting; may be repeated.")]
+
+
+@app.command()
+def train(
+    out: Annotated[Path, typer.Option(help="The run folder to write.")],
+    data: Annotated[str | None, typer.Option(help="digits, cifar100, or the path of a folder or zip.")] = None,
+    test_data: Annotated[str | None, typer.Option(help="A second path, with the test pictures.")] = None,
+    settings: Settings = None,
+    set_: Set = [],  # noqa: B006  (typer copies it)
+    sample_class: Annotated[str, typer.Option("--class", help="The class shown in plots/samples.png.")] = "",
+    overwrite: Overwrite = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train MobileNetV2 in two phases on labelled pictures."""
+    _set_up(quiet)
+    from edgeproof.train import config
+
+    overrides = [f"data.source={_quoted(data)}"] if data is not None else []
+    overrides += [f"data.test={_quoted(test_data)}"] if test_data is not None else []
+    chosen = config.load(settings, [*overrides, *set_])
+    with _tensorflow():
+        from edgeproof.train import training
+
+    run = training.train(chosen, out, overwrite=overwrite, sample_class=sample_class)
+    from edgeproof import show
+
+    show.training(run, as_json=json)
+
+
+@app.command()
+def convert(
+    run_folder: Annotated[
+        Path | None, typer.Argument(metavar="[RUN]", help="A run folder of `edgeproof train`.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to write; RUN/export unless given.")] = None,
+    recipe: Annotated[list[str], typer.Option(help="float32 or int8; may be repeated. Both unless given.")] = [],  # noqa: B006
+    max_drop: Annotated[float, typer.Option(help="Refuse a file that loses more points of top-1 than this.")] = 5.0,
+    keras: Annotated[Path | None, typer.Option(help="Any Keras image classifier, instead of RUN.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="With --keras: its class names, one a line.")] = None,
+    input_range: Annotated[str, typer.Option(help="With --keras: what it takes for bytes 0 and 255.")] = "0,255",
+    data: Annotated[str | None, typer.Option(help="With --keras: pictures, as for `edgeproof train`.")] = None,
+    test_data: Annotated[str | None, typer.Option(help="With --keras: a second path, with test pictures.")] = None,
+    calibration_images: Annotated[int, typer.Option(min=1, help="Training pictures that set int8's ranges.")] = 300,
+    seed: Annotated[int, typer.Option(help="Of the choice of calibration pictures.")] = 0,
+    name: Annotated[str, typer.Option(help="The files' name; the model's own unless given.")] = "",
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Export a model to verified .tflite files; refuses, with status 1, what drops too much."""
+    from edgeproof.runtime.atomic import writable_folder
+
+    _set_up(quiet)
+    from edgeproof.convert import recipes
+
+    chosen = recipes.named(recipe or list(recipes.RECIPES))
+    if (run_folder is None) == (keras is None):
+        raise ConfigError("convert: give either a run folder, or --keras with --labels and --data.")
+    if keras is not None and (labels is None or data is None):
+        raise ConfigError("convert --keras needs --labels FILE.txt and --data PATH as well.")
+    span = _range(input_range)
+    place = out or (run_folder / "export" if run_folder else Path("export"))
+    if (run_folder is not None and run_folder.is_dir()) or keras is not None:
+        writable_folder(place)
+    with _tensorflow():
+        from edgeproof.convert import calibration, conversion, inputs
+
+    if keras is not None and labels is not None and data is not None:
+        given = inputs.from_keras(keras, labels=labels, data=data, test_data=test_data, input_range=span, seed=seed)
+        record = place / "calibration.csv"
+    else:
+        given = inputs.from_run(run_folder or Path())
+        record = (run_folder or Path()) / "calibration.csv"
+    sample = calibration.choose(given.train, images=calibration_images, seed=seed)
+    sample.write(record)
+    summary = conversion.convert(
+        given.reference, chosen, sample, given.evidence, out=place, max_drop=max_drop, name=name
+    )
+    from edgeproof import show
+
+    show.conversion(summary, place, as_json=json)
+    refused = [result.file for result in summary.results if not result.accepted]
+    if refused:
+        raise VerificationError(f"{', '.join(refused)}: the drop is beyond {max_drop:g} points. See verification.md.")
+    return 0
+
+
+@app.command()
+def classify(
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="[MODEL.tflite] IMAGE|FOLDER…", help="Without a model, the shipped one."),
+    ],
+    top: Annotated[int, typer.Option(min=1, help="How many labels a picture.")] = 5,
+    labels: Annotated[Path | None, typer.Option(help="Class names, for a file that carries none.")] = None,
+    input_range: Annotated[
+        str | None, typer.Option(help="What a float file without a contract takes, as -1,1.")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the interpreter.")] = 1,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Label pictures, without TensorFlow. Status 1 when some could not be read."""
+    _set_up(quiet)
+    from edgeproof import labelling, show
+
+    model, pictures = labelling.split(paths)
+    classifier = labelling.open_classifier(model, labels, _range(input_range) if input_range else None, threads)
+    _note(show.assumptions(classifier))
+    found = labelling.classify(classifier, pictures, top=top)
+    return 1 if show.predictions(found, model.name, as_json=json) else 0
+
+
+@app.command()
+def benchmark(
+    models: Annotated[list[Path], typer.Argument(metavar="MODEL.tflite…")],
+    out: Annotated[Path, typer.Option(help="The folder of report.html, report.md and report.json.")] = Path("report"),
+    data: Annotated[Path | None, typer.Option(help="A run folder, or test pictures as a folder or zip.")] = None,
+    threads: Annotated[
+        list[int] | None, typer.Option(min=1, help="May be repeated; 1 and all cores unless given.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer and shorter blocks.")] = False,
+    labels: Annotated[Path | None, typer.Option(help="Class names, for files that carry none.")] = None,
+    input_range: Annotated[str | None, typer.Option(help="For float files without a contract, as -1,1.")] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure latency, memory and accuracy of model files, without TensorFlow, and write a report."""
+    _set_up(quiet)
+    from edgeproof import show
+    from edgeproof.benchmarks import benchmarking
+    from edgeproof.runtime import Classifier, testset
+    from edgeproof.runtime import labels as label_files
+
+    names = label_files.read(labels) if labels else None
+    span = _range(input_range) if input_range else None
+    first = Classifier(models[0], labels=names, input_range=span)
+    report = benchmarking.benchmark(
+        models,
+        out=out,
+        pictures=testset.load(data, first.preprocessing, first.labels) if data else None,
+        data_name=data.name if data else "",
+        threads=threads,
+        quick=quick,
+        labels=names,
+        input_range=span,
+        command=shlex.join(["edgeproof", *sys.argv[1:]]),
+    )
+    show.benchmark(report, out, as_json=json)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="The folder to write.")] = Path("demo"),
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """The whole way on embedded data: train, convert, verify, classify, benchmark, one report."""
+    _set_up(quiet)
+    with _tensorflow():
+        from edgeproof import demonstration
+
+    page = demonstration.run(out, overwrite=overwrite)
+    print(f"Report: {page}")
+
+
+def main() -> None:
+    """Run the command line. Exit status 0 done, 1 a gate or some inputs failed, 2 what was given cannot be used."""
+    raise SystemExit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit status; known errors become one line on stderr."""
+    try:
+        status = app(arguments, prog_name="edgeproof", standalone_mode=False)
+        return status if isinstance(status, int) else 0
+    except typer.Exit as error:
+        return error.exit_code
+    except TyperException as error:
+        return _refuse(f"{_one_line(error.format_message())} See `edgeproof --help`.", 2)
+    except VerificationError as error:
+        return _refuse(error, 1)
+    except EdgeproofError as error:
+        return _refuse(error, 2)
+    except (KeyboardInterrupt, typer.Abort):
+        return _refuse("stopped; nothing was left half-written", 130)
+
+
+def _refuse(reason: object, status: int) -> int:
+    print(f"edgeproof: {reason}", file=sys.stderr)
+    return status
+
+
+def _one_line(message: str) -> str:
+    return " ".join(message.split()).rstrip(".") + "."
+
+
+def _set_up(quiet: bool) -> None:
+    """Notes and progress to stderr; native chatter off unless asked for."""
+    from edgeproof.runtime import progress
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
+    logging.getLogger("edgeproof").setLevel(logging.ERROR if quiet else logging.INFO)
+    if quiet:
+        progress.silence()
+
+
+@contextmanager
+def _tensorflow() -> Iterator[None]:
+    """Import TensorFlow quietly, or say which extra brings it."""
+    import warnings
+
+    from edgeproof.runtime.chatter import silenced
+
+    try:
+        with silenced(), warnings.catch_warnings(action="ignore"):
+            import tensorflow
+
+            tensorflow.get_logger().setLevel("ERROR")
+            yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "edgeproof":
+            raise
+        raise ConfigError(f"This needs {error.name}. Install it with: pip install 'edgeproof[train]'") from None
+
+
+def _range(text: str) -> tuple[float, float]:
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        raise ConfigError(f"--input-range {text}: expected two numbers, such as -1,1 or 0,255.") from None
+    if not low < high:
+        raise ConfigError(f"--input-range {text}: the first number must be below the second.")
+    return low, high
+
+
+def _note(line: str) -> None:
+    if line:
+        logging.getLogger("edgeproof").warning(line)
+
+
+def _quoted(text: str) -> str:
+    from json import dumps
+
+    return dumps(text)

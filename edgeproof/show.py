@@ -1,0 +1,120 @@
+"""Results for people and for programs: tables by rich, or one JSON document with a schema number, on stdout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from edgeproof.benchmarks.report import Report
+    from edgeproof.convert.verification import Summary
+    from edgeproof.runtime.classifier import Classifier, Prediction
+    from edgeproof.train.run import Run
+
+
+def training(run: Run, *, as_json: bool) -> None:
+    """Print what a run scored, and where its files lie."""
+    from edgeproof.train.evaluation import Metrics
+
+    metrics = msgspec.json.decode(run.metrics.read_bytes(), type=Metrics)
+    if as_json:
+        json({"run": str(run.folder), "metrics": metrics})
+        return
+    low, high = metrics.top1_interval
+    table(
+        ("test pictures", "top-1 (95 % interval)", "top-5", "loss"),
+        [
+            (
+                f"{metrics.images}",
+                f"{metrics.top1:.2%} ({low:.2%}–{high:.2%})",
+                f"{metrics.top5:.2%}",
+                f"{metrics.loss:.4f}",
+            )
+        ],
+    )
+    pairs = [(pair.true, pair.predicted, str(pair.count)) for pair in metrics.most_confused[:5]]
+    if pairs:
+        table(("true class", "most often taken for", "times"), pairs)
+    print(f"Run folder: {run.folder} (model.keras, metrics.json, history.csv, plots/)")
+
+
+def conversion(summary: Summary, out: Path, *, as_json: bool) -> None:
+    """Print how the exported files compare with Keras."""
+    if as_json:
+        json({"out": str(out), "verification": summary})
+        return
+    first = summary.results[0].verification
+    print(f"Keras on {first.images} test pictures: top-1 {first.reference_top1:.2%}, top-5 {first.reference_top5:.2%}")
+    rows = [
+        (
+            result.file,
+            f"{result.size_bytes / 1e6:.2f} MB",
+            f"{result.verification.top1:.2%}",
+            f"{result.verification.drop_points:+.2f}",
+            f"{result.verification.same_answers:.2%}",
+            "yes" if result.accepted else "NO",
+        )
+        for result in summary.results
+    ]
+    table(("file", "size", "top-1", "drop", "same answers", "accepted"), rows)
+    print(f"Written to {out}, with verification.json and verification.md")
+
+
+def predictions(found: Iterable[tuple[str, Sequence[Prediction] | str]], model: str, *, as_json: bool) -> int:
+    """Print the labels of each picture as they come, or why it has none; returns how many failed."""
+    failed = 0
+    for name, answer in found:
+        wrong = isinstance(answer, str)
+        failed += wrong
+        if as_json:
+            part = {"error": answer} if wrong else {"predictions": [_plain(one) for one in answer]}
+            print(msgspec.json.encode({"schema": 1, "image": name, "model": model, **part}).decode(), flush=True)
+        elif wrong:
+            print(f"{name}: {answer}", flush=True)
+        else:
+            words = "  ".join(f"{one.label} {one.probability:.1%}" for one in answer)
+            print(f"{name}: {words}", flush=True)
+    return failed
+
+
+def assumptions(classifier: Classifier) -> str:
+    """One line that says what was taken for granted of a file without a contract; empty for ours."""
+    return f"assuming {', '.join(classifier.assumptions)}" if classifier.assumptions else ""
+
+
+def benchmark(report: Report, out: Path, *, as_json: bool) -> None:
+    """Print a report's tables, and where it lies."""
+    from edgeproof.benchmarks import tables
+
+    if as_json:
+        json({"out": str(out), "report": report})
+        return
+    for part in (tables.files(report), tables.speed(report)):
+        table(part.header, part.rows)
+    print(f"Report: {out / 'report.html'} (report.md, report.json)")
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows below a header, the first column to the left and the others to the right."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for number, name in enumerate(header):
+        drawn.add_column(name, justify="left" if number == 0 else "right", overflow="fold")
+    for row in rows:
+        drawn.add_row(*row)
+    Console(markup=False, highlight=False, emoji=False).print(drawn)
+
+
+def json(content: dict[str, Any]) -> None:
+    """Print one JSON document."""
+    print(msgspec.json.format(msgspec.json.encode({"schema": 1, **content}), indent=1).decode())
+
+
+def _plain(one: Prediction) -> dict[str, Any]:
+    return {"label": one.label, "probability": round(one.probability, 6), "class_index": one.class_index}

@@ -1,0 +1,169 @@
+"""Settings of a training: typed, from TOML and `--set`, with the published recipe as the default."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from edgeproof.runtime.errors import ConfigError
+from edgeproof.runtime.pixels import Fit
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
+Rate = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class Data(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the pictures come from: `digits`, `cifar100`, or the path of a folder, a zip or a CIFAR-100 archive.
+
+    `test` names a second path with the test pictures; without one the source's own `test/` is used, or
+    `test_share` of each class is held back. `source_size` is the side that pictures are first brought to;
+    without it, pictures that all have one size below the model's keep it, and others go straight to the model's.
+    """
+
+    source: str = "digits"
+    test: str | None = None
+    test_share: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.2
+    source_size: Positive | None = None
+    fit: Fit = "stretch"
+
+
+class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """MobileNetV2 without its top, and the head on it.
+
+    `weights` is `imagenet`, `bundled` (alpha 0.35, ships with edgeproof), `none`, or the path of an .h5,
+    .weights.h5 or .npz file.
+    """
+
+    alpha: Rate = 1.0
+    size: Annotated[int, msgspec.Meta(ge=32, multiple_of=1)] = 96
+    weights: str = "imagenet"
+    dense: Positive = 512
+    dropout: Share = 0.5
+
+
+class Head(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Phase 1: the head alone, on features of the frozen base."""
+
+    epochs: Count = 10
+    learning_rate: Rate = 1e-3
+    batch: Positive = 128
+    label_smoothing: Share = 0.0
+
+
+class Finetune(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Phase 2: the base without its first `frozen_layers`, at a lower learning rate.
+
+    `shift` moves pictures by up to so many pixels of their stored size, `flip` mirrors half of them;
+    `schedule` and `weight_decay` (AdamW when above 0) shape the optimiser. `batch_norm="frozen"` keeps every batch
+    norm in inference mode with its weights as they are: 3 times faster on a CPU, and its statistics stay true.
+    """
+
+    epochs: Count = 5
+    learning_rate: Rate = 1e-4
+    batch: Positive = 128
+    frozen_layers: Count = 50
+    batch_norm: Literal["training", "frozen"] = "training"
+    flip: bool = True
+    shift: Count = 0
+    label_smoothing: Share = 0.0
+    schedule: Literal["constant", "cosine"] = "constant"
+    weight_decay: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All settings of a training."""
+
+    data: Data = Data()
+    network: Network = Network()
+    head: Head = Head()
+    finetune: Finetune = Finetune()
+    seed: Count = 0
+
+
+def load(path: str | Path | None = None, overrides: Sequence[str] = ()) -> Config:
+    """Settings from a TOML file (or the defaults), then from `section.key=value` overrides.
+
+    Raises `ConfigError` for a file that cannot be read, an unknown setting (with the nearest known one) or a
+    value of the wrong type or range.
+    """
+    tree = _read(Path(path)) if path is not None else {}
+    where = str(path) if path is not None else "--set"
+    for override in overrides:
+        _apply(tree, override)
+    _refuse_unknown(tree, where)
+    try:
+        return msgspec.convert(tree, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{where}: {_in_words(str(error))}") from None
+
+
+def dump(config: Config) -> str:
+    """The settings as TOML text that `load` reads back."""
+    tree = msgspec.to_builtins(config)
+    lines = [f"{key} = {_value(value)}" for key, value in tree.items() if not isinstance(value, dict)]
+    for section, values in tree.items():
+        if isinstance(values, dict):
+            lines += ["", f"[{section}]"]
+            lines += [f"{key} = {_value(value)}" for key, value in values.items() if value is not None]
+    return "\n".join(lines) + "\n"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: the settings cannot be read: {error.strerror}. Give a TOML file.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is no TOML: {error}.") from None
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    name, equals, text = override.partition("=")
+    if not equals or not name.strip():
+        raise ConfigError(f"--set {override}: no '=' in it. Write --set head.epochs=3.")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text  # a bare word or a path
+    *sections, key = name.strip().split(".")
+    branch = tree
+    for section in sections:
+        branch = branch.setdefault(section, {})
+        if not isinstance(branch, dict):
+            raise ConfigError(f"--set {override}: '{section}' is no section. Write --set head.epochs=3.")
+    branch[key] = value
+
+
+def _refuse_unknown(tree: dict[str, Any], where: str) -> None:
+    defaults = msgspec.to_builtins(Config())
+    for key, value in tree.items():
+        if key not in defaults:
+            raise ConfigError(f"{where}: unknown setting '{key}'.{_suggestion(key, defaults)}")
+        known = defaults[key]
+        if isinstance(known, dict) and isinstance(value, dict):
+            for inner in value:
+                if inner not in known:
+                    raise ConfigError(f"{where} [{key}]: unknown setting '{inner}'.{_suggestion(inner, known)}")
+
+
+def _suggestion(name: str, known: dict[str, Any]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f" Did you mean '{close[0]}'?" if close else f" Known are {', '.join(known)}."
+
+
+def _in_words(message: str) -> str:
+    """msgspec says "Expected `int`, got `str` - at `$.head.epochs`"; we say the same with the setting first."""
+    what, _, path = message.partition(" - at ")
+    name = path.strip("`").removeprefix("$.")
+    return f"{name}: {what[:1].lower()}{what[1:]}." if name else f"{message}."
+
+
+def _value(value: Any) -> str:
+    return msgspec.json.encode(value).decode()  # TOML's strings, numbers and booleans are written as in JSON

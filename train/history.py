@@ -1,0 +1,44 @@
+"""Loss and accuracy by epoch, over both phases on one time line."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+from edgeproof.runtime.atomic import write_text
+from edgeproof.runtime.errors import DataError
+from edgeproof.train.run import table
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One epoch, numbered from 1 through both phases. The test set is watched here; nothing is chosen by it."""
+
+    epoch: int
+    phase: str
+    loss: float
+    top1: float
+    test_loss: float
+    test_top1: float
+
+
+COLUMNS = tuple(field.name for field in fields(Epoch))
+
+
+def write(path: Path, history: Sequence[Epoch]) -> None:
+    """Write a history as CSV, whole or not at all."""
+    write_text(path, table(COLUMNS, [astuple(epoch) for epoch in history]))
+
+
+def read(path: Path) -> tuple[Epoch, ...]:
+    """Read a history. Raises `DataError` when it is damaged."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return tuple(
+                Epoch(int(row["epoch"]), row["phase"], *(float(row[name]) for name in COLUMNS[2:]))
+                for row in csv.DictReader(file)
+            )
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise DataError(f"{path}: the history cannot be read ({error}). Start afresh with --overwrite.") from None

@@ -1,0 +1,141 @@
+"""The training as a whole: data, two phases with checkpoints, evaluation, and the run folder."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from edgeproof.runtime.accuracy import Probabilities
+from edgeproof.runtime.atomic import replacing, writable_folder, write_text
+from edgeproof.runtime.errors import ConfigError
+from edgeproof.runtime.labelled import LabelledPictures
+from edgeproof.runtime.labels import text as labels_text
+from edgeproof.train import checkpoints, config, dataset, evaluation, history, network, phases, plots
+from edgeproof.train.dataset import Dataset
+from edgeproof.train.evaluation import Metrics
+from edgeproof.train.history import Epoch
+from edgeproof.train.run import Run, write_json
+from edgeproof.train.split import balanced_sample
+
+logger = logging.getLogger(__name__)
+
+
+def train(settings: config.Config, out: str | Path, *, overwrite: bool = False, sample_class: str = "") -> Run:
+    """Train into the run folder `out`, and return it; an unfinished run of the same settings is resumed.
+
+    A finished run of the same settings is left as it is. `sample_class` names the class of plots/samples.png.
+    Raises `ConfigError` when `out` holds a run of other settings and not `overwrite`, and `DataError`.
+    """
+    run = Run(Path(out))
+    if _settled(run, settings, overwrite):
+        return run
+    keras.utils.set_random_seed(settings.seed)
+    data = dataset.load(settings.data, size=settings.network.size, seed=settings.seed)
+    if sample_class and sample_class not in data.labels:
+        raise ConfigError(f"--class {sample_class}: no such class. Known are {', '.join(data.labels[:8])} …")
+    writable_folder(run.folder)
+    write_text(run.config, config.dump(settings))
+    _write_data(run, data)
+    model, epochs = _fit(run, data, settings)
+    with replacing(run.model) as temporary:
+        keras.Model(model.inputs, model.outputs, name=model.name).save(temporary)
+    history.write(run.history, epochs)
+    finish(run, model, data.test, epochs, sample_class=sample_class)
+    shutil.rmtree(run.checkpoints, ignore_errors=True)
+    return run
+
+
+def finish(run: Run, model: Any, test: LabelledPictures, epochs: Sequence[Epoch], *, sample_class: str = "") -> Metrics:
+    """Evaluate on the test set, write the reference outputs, plots, and last of all the metrics."""
+    probabilities = phases.predict(model, test, "Evaluation")
+    run.write_predictions(probabilities, test)
+    matrix = evaluation.confusion(probabilities, test.classes)
+    plots.learning_curves(epochs, run.plots / "learning_curves.png")
+    plots.confusion_matrix(matrix, test.labels, run.plots / "confusion_matrix.png")
+    draw_samples(run, test, probabilities, sample_class)
+    metrics = evaluation.evaluate(probabilities, test.classes, test.labels)
+    # The metrics go last: a folder that has them is complete.
+    write_json(run.metrics, metrics)
+    logger.info("test top-1 %.2f %%, top-5 %.2f %%", 100 * metrics.top1, 100 * metrics.top5)
+    return metrics
+
+
+def draw_samples(run: Run, test: LabelledPictures, probabilities: Probabilities, label: str) -> None:
+    """Draw test pictures of one class, or of all classes in turn when `label` is empty."""
+    if label:
+        chosen = np.flatnonzero(test.classes == test.labels.index(label))[:24]
+    else:
+        chosen = balanced_sample(test.classes, 24, seed=0)
+    title = f"Test pictures of class '{label}'" if label else "Test pictures of all classes"
+    plots.samples(test.take(chosen), probabilities[chosen], run.plots / "samples.png", title=title)
+
+
+def _settled(run: Run, settings: config.Config, overwrite: bool) -> bool:
+    """Whether there is nothing left to do; clears the folder or refuses it where it holds another run."""
+    if not run.config.is_file():
+        return False
+    if overwrite:
+        logger.info("%s: starting afresh, the earlier run is removed", run.folder)
+        run.metrics.unlink(missing_ok=True)
+        shutil.rmtree(run.checkpoints, ignore_errors=True)
+        return False
+    if run.read_config() != settings:
+        raise ConfigError(f"{run.folder} holds a run of other settings. Give another --out, or --overwrite.")
+    if run.is_complete:
+        logger.info("%s is complete already; --overwrite trains it again", run.folder)
+        return True
+    return False
+
+
+def _write_data(run: Run, data: Dataset) -> None:
+    write_text(run.labels, labels_text(data.labels))
+    run.write_pictures(data.test)
+    write_json(
+        run.folder / "data.json",
+        {
+            "training_pictures": len(data.train),
+            "test_pictures": len(data.test),
+            "classes": len(data.labels),
+            "skipped": data.skipped,
+            "test_pictures_also_in_training": data.duplicates,
+        },
+    )
+
+
+def _fit(run: Run, data: Dataset, settings: config.Config) -> tuple[Any, list[Epoch]]:
+    """Both phases, from the newest checkpoint where there is one."""
+    epochs: list[Epoch] = []
+    saved = checkpoints.latest(run.checkpoints)
+    if saved is None:
+        if run.history.is_file():
+            logger.info("%s: no epoch was finished before; starting afresh", run.folder)
+        model = network.build(settings.network, len(data.labels))
+        phases.train_head(model, data.train, data.test, settings, epochs.append)
+        if settings.head.epochs:
+            checkpoints.save(run.checkpoints, model, epochs)
+    else:
+        model, epochs = saved.model, list(saved.history)
+        logger.info("%s: resuming after %d finished epochs", run.folder, len(epochs))
+
+    def after_epoch(epoch: Epoch) -> None:
+        epochs.append(epoch)
+        history.write(run.history, epochs)
+        checkpoints.save(run.checkpoints, model, epochs)
+
+    done = phases.finished_epochs(epochs, "finetune")
+    phases.finetune(
+        model,
+        data.train,
+        data.test,
+        settings,
+        after_epoch,
+        first_epoch=done,
+        optimizer=model.optimizer if done else None,
+    )
+    return model, epochs
