@@ -1,4 +1,5 @@
 # edgeproof: `make help` lists what there is. Every target makes the environment that it needs.
+SHELL := bash
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -40,3 +41,44 @@ check: venv typing  ## ruff, mypy --strict, and the rules about layers, layout a
 typing:
 	@mkdir -p .typing/edgeproof
 	@cd .typing/edgeproof && ln -sfn ../../runtime ../../train ../../convert ../../benchmarks ../../models ../../edgeproof/* .
+
+.PHONY: test-base
+test-base: $(VENV)-base/.installed  ## the tests that a device can run, in an environment without TensorFlow
+	$(VENV)-base/bin/python -m pytest -m 'not peer'
+
+$(VENV)-base/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)-base
+	$(VENV)-base/bin/python -m pip --disable-pip-version-check -q install -c constraints.txt -e . pytest
+	@touch $@
+
+# The data, the weights and the settings of the real runs; all of it outside the repository but the settings.
+CIFAR := --data $(EDGEPROOF_DATA)/data/cifar100-train.zip --test-data $(EDGEPROOF_DATA)/data/cifar100-test.zip
+IMAGENET = --set network.weights=$(EDGEPROOF_DATA)/keras/models/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_$(1)_no_top.h5
+
+.PHONY: cifar100
+cifar100: $(RUN)/report/report.json  ## train, convert, verify and benchmark alpha 1.0 at 96 px on all of CIFAR-100
+
+# Each stage runs where its result is missing or older; a training that was stopped is resumed. The log is kept.
+$(RUN)/metrics.json: models/cifar100-100-96.toml | venv
+	@mkdir -p $(RUN)
+	set -o pipefail; $(BIN)/edgeproof train --config $< $(CIFAR) $(call IMAGENET,1.0_160) --out $(RUN) 2>&1 \
+	  | tee -a $(RUN).log
+
+$(RUN)/export/verification.json: $(RUN)/metrics.json
+	set -o pipefail; $(BIN)/edgeproof convert $(RUN) --out $(RUN)/export --max-drop 5 \
+	  --name cifar100-mobilenetv2-100-96 2>&1 | tee -a $(RUN).log
+
+$(RUN)/report/report.json: $(RUN)/export/verification.json
+	set -o pipefail; $(BIN)/edgeproof benchmark $(RUN)/export/*-float32.tflite $(RUN)/export/*-int8.tflite \
+	  --data $(RUN) --out $(RUN)/report 2>&1 | tee -a $(RUN).log
+
+.PHONY: models
+models: venv  ## train and export again what models/ ships: the CIFAR-100 classifier and the backbone
+	$(BIN)/edgeproof train --config models/cifar100-035-96.toml $(CIFAR) $(call IMAGENET,0.35_224) --out runs/models
+	$(BIN)/edgeproof convert runs/models --recipe int8 --name cifar100-mobilenetv2-035-96 --max-drop 5
+	cp runs/models/export/cifar100-mobilenetv2-035-96-int8.tflite models/
+	$(BIN)/python -m edgeproof.train.backbone runs/models/model.keras models/backbone-mobilenetv2-035.npz
+
+.PHONY: clean
+clean:  ## remove what these targets made, but the environments and runs/
+	rm -rf demo build dist .typing .mypy_cache .ruff_cache .pytest_cache *.egg-info

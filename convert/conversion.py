@@ -56,9 +56,8 @@ def convert(
     pictures do not fit the model.
     """
     if evidence.test.preprocessing.input_size != reference.size:
-        raise DataError(
-            f"The pictures are prepared for {evidence.test.preprocessing.input_size} pixels; the model takes {reference.size}."
-        )
+        size = evidence.test.preprocessing.input_size
+        raise DataError(f"The pictures are prepared for {size} pixels; the model takes {reference.size}.")
     if evidence.test.labels != reference.labels:
         raise DataError("The pictures' classes are not the model's labels. Give the data the model was trained on.")
     folder = writable_folder(out)

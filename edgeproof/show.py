@@ -67,16 +67,15 @@ def predictions(found: Iterable[tuple[str, Sequence[Prediction] | str]], model: 
     """Print the labels of each picture as they come, or why it has none; returns how many failed."""
     failed = 0
     for name, answer in found:
-        wrong = isinstance(answer, str)
-        failed += wrong
-        if as_json:
-            part = {"error": answer} if wrong else {"predictions": [_plain(one) for one in answer]}
-            print(msgspec.json.encode({"schema": 1, "image": name, "model": model, **part}).decode(), flush=True)
-        elif wrong:
-            print(f"{name}: {answer}", flush=True)
+        if isinstance(answer, str):
+            failed += 1
+            words = answer
+            part: dict[str, Any] = {"error": answer}
         else:
             words = "  ".join(f"{one.label} {one.probability:.1%}" for one in answer)
-            print(f"{name}: {words}", flush=True)
+            part = {"predictions": [_plain(one) for one in answer]}
+        line = msgspec.json.encode({"schema": 1, "image": name, "model": model, **part}).decode()
+        print(line if as_json else f"{name}: {words}", flush=True)
     return failed
 
 

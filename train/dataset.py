@@ -37,10 +37,11 @@ class Dataset:
 
 def load(data: Data, *, size: int, seed: int) -> Dataset:
     """Load and check the pictures for a model of `size` pixels. Raises `DataError` when they cannot be used."""
+    skipped: dict[str, str] = {}
     if data.source == "digits":
-        train, test, skipped = *digits.load(chain(digits.SIZE, size, data), data.test_share, seed), {}
+        train, test = digits.load(chain(digits.SIZE, size, data), data.test_share, seed)
     elif data.source == "cifar100" or cifar100.is_archive(Path(data.source)):
-        train, test, skipped = *cifar100.load(data.source, chain(cifar100.SIZE, size, data)), {}
+        train, test = cifar100.load(data.source, chain(cifar100.SIZE, size, data))
     else:
         train, test, skipped = folders.load(data, lambda own: chain(own, size, data), seed)
     _check(train, test, data.source)

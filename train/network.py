@@ -46,7 +46,8 @@ def base_layers(model: Any) -> list[Any]:
 def freeze(model: Any, frozen_layers: int, *, batch_norm: str = "training") -> None:
     """Train all but the first layers of the base. Frozen batch norm runs in inference mode, as Keras has it.
 
-    With `batch_norm="frozen"` that goes for every batch norm of the base. Raises `ConfigError` when the base has fewer layers.
+    With `batch_norm="frozen"` that goes for every batch norm of the base. Raises `ConfigError` when the base
+    has fewer layers.
     """
     layers = base_layers(model)
     if frozen_layers > len(layers):
