@@ -14,12 +14,12 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
+from edgeproof import __version__
 from edgeproof.runtime.errors import ConfigError, EdgeproofError, VerificationError
 
 app = typer.Typer(
     name="edgeproof",
-    help="Train an image classifier, ship it to the edge, and prove that what ships is what was trained.",
-    no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -30,6 +30,21 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars and
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier run left in --out.")]
 Settings = Annotated[Path | None, typer.Option("--config", metavar="FILE.toml", help="Settings of the training.")]
 Set = Annotated[list[str], typer.Option("--set", metavar="SECTION.KEY=VALUE", help="One setting; may be repeated.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"edgeproof {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def face(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Train an image classifier, ship it to the edge, and prove that what ships is what was trained."""
 
 
 @app.command()
@@ -62,9 +77,7 @@ def train(
 
 @app.command()
 def convert(
-    run_folder: Annotated[
-        Path | None, typer.Argument(metavar="[RUN]", help="A run folder of `edgeproof train`.")
-    ] = None,
+    run_folder: Annotated[Path | None, typer.Argument(metavar="RUN", help="A run folder of `edgeproof train`.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where to write; RUN/export unless given.")] = None,
     recipe: Annotated[list[str], typer.Option(help="float32 or int8; may be repeated. Both unless given.")] = [],  # noqa: B006
     max_drop: Annotated[float, typer.Option(help="Refuse a file that loses more points of top-1 than this.")] = 5.0,
@@ -121,7 +134,7 @@ def convert(
 def classify(
     paths: Annotated[
         list[str],
-        typer.Argument(metavar="[MODEL.tflite] IMAGE|FOLDER…", help="Without a model, the shipped one."),
+        typer.Argument(metavar="PATH", help="A .tflite file (the shipped one unless given), then pictures or folders."),
     ],
     top: Annotated[int, typer.Option(min=1, help="How many labels a picture.")] = 5,
     labels: Annotated[Path | None, typer.Option(help="Class names, for a file that carries none.")] = None,
@@ -145,7 +158,7 @@ def classify(
 
 @app.command()
 def benchmark(
-    models: Annotated[list[Path], typer.Argument(metavar="MODEL.tflite…")],
+    models: Annotated[list[Path], typer.Argument(metavar="MODEL", help="Files to compare.")],
     out: Annotated[Path, typer.Option(help="The folder of report.html, report.md and report.json.")] = Path("report"),
     data: Annotated[Path | None, typer.Option(help="A run folder, or test pictures as a folder or zip.")] = None,
     threads: Annotated[
@@ -204,7 +217,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit status; known errors become one line on stderr."""
     try:
-        status = app(arguments, prog_name="edgeproof", standalone_mode=False)
+        status = app(arguments or ["--help"], prog_name="edgeproof", standalone_mode=False)
         return status if isinstance(status, int) else 0
     except typer.Exit as error:
         return error.exit_code
@@ -224,7 +237,8 @@ def _refuse(reason: object, status: int) -> int:
 
 
 def _one_line(message: str) -> str:
-    return " ".join(message.split()).rstrip(".") + "."
+    words = " ".join(message.split())
+    return words if words.endswith((".", "?")) else f"{words}."
 
 
 def _set_up(quiet: bool) -> None:
@@ -232,8 +246,9 @@ def _set_up(quiet: bool) -> None:
     from edgeproof.runtime import progress
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
-    logging.getLogger("edgeproof").setLevel(logging.ERROR if quiet else logging.INFO)
+    notes = logging.getLogger("edgeproof")
+    notes.handlers = [logging.StreamHandler(sys.stderr)]
+    notes.setLevel(logging.ERROR if quiet else logging.INFO)
     if quiet:
         progress.silence()
 

@@ -14,6 +14,21 @@ if TYPE_CHECKING:
     from edgeproof.runtime.classifier import Classifier, Prediction
     from edgeproof.train.run import Run
 
+# Headers of the benchmark's tables as they fit a terminal.
+SHORT = {
+    "Drop vs Keras": "Drop",
+    "Same as Keras": "Same",
+    "Threads": "Thr.",
+    "p50 ms": "p50",
+    "p90 ms": "p90",
+    "p99 ms": "p99",
+    "Images/s": "Img/s",
+    "Import ms": "Import",
+    "Load ms": "Load",
+    "First answer ms": "First",
+    "Peak MiB": "Peak",
+}
+
 
 def training(run: Run, *, as_json: bool) -> None:
     """Print what a run scored, and where its files lie."""
@@ -91,8 +106,14 @@ def benchmark(report: Report, out: Path, *, as_json: bool) -> None:
     if as_json:
         json({"out": str(out), "report": report})
         return
+    # File names are too long for a terminal's 80 columns beside the figures: letters stand for them.
+    letters = {file.name: chr(ord("A") + number) for number, file in enumerate(report.files)}
+    for name, letter in letters.items():
+        print(f"{letter}  {name}")
     for part in (tables.files(report), tables.speed(report)):
-        table(part.header, part.rows)
+        header = [SHORT.get(name, name) for name in part.header]
+        table(header, [(letters[name], *(cell.removesuffix(" points") for cell in row)) for name, *row in part.rows])
+    print("Drop in points of top-1 and same answers: against Keras. Times in ms, memory in MiB.")
     print(f"Report: {out / 'report.html'} (report.md, report.json)")
 
 
@@ -102,7 +123,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
+    drawn = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for number, name in enumerate(header):
         drawn.add_column(name, justify="left" if number == 0 else "right", overflow="fold")
     for row in rows:

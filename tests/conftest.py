@@ -11,6 +11,7 @@ import flatbuffers
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from PIL import Image
 
 from edgeproof.runtime import contract, labels, modelfile
 from edgeproof.runtime.contract import Contract, Quantisation, TensorFormat, Verification
@@ -222,3 +223,103 @@ def make_packed():
 def new_graph():
     """Start an empty graph, for models that are no image classifiers."""
     return lambda: GraphParts([], [schema.BufferT()], [], [])
+
+
+# --- with TensorFlow: a small real training, shared by all tests ----------------------------------------------
+
+TRAIN_EXTRA = {"tensorflow", "keras", "sklearn", "matplotlib", "seaborn"}
+
+
+class ModuleOfAnExtra(pytest.Module):
+    """A test file that is skipped, with the reason, where it or its subject imports what the train extra brings."""
+
+    def collect(self):
+        try:
+            return super().collect()
+        except self.CollectError as error:
+            missing = getattr(error.__cause__, "name", None) or ""
+            if not isinstance(error.__cause__, ModuleNotFoundError) or missing.split(".")[0] not in TRAIN_EXTRA:
+                raise
+            pytest.skip(f"{missing} is not installed: needs the train extra", allow_module_level=True)
+
+
+def pytest_pycollect_makemodule(module_path, parent):
+    return ModuleOfAnExtra.from_parent(parent, path=module_path)
+
+
+@pytest.fixture(scope="session")
+def colour_folder(tmp_path_factory) -> Path:
+    """Noisy 16×16 PNG files of four colours: train/<colour>/* and test/<colour>/*, 16 and 8 each."""
+    folder, generator = tmp_path_factory.mktemp("colours") / "pictures", np.random.default_rng(3)
+    for part, count in (("train", 16), ("test", 8)):
+        for label, colour in zip(LABELS, COLOURS, strict=True):
+            (folder / part / label).mkdir(parents=True)
+            for number in range(count):
+                noisy = (np.array(colour) + generator.integers(-30, 31, (16, 16, 3))).clip(0, 255).astype(np.uint8)
+                Image.fromarray(noisy).save(folder / part / label / f"{number:02}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def colour_backbone(tmp_path_factory) -> Path:
+    """Weights of MobileNetV2 0.35 that keep colours apart without a training, as a file of half precision.
+
+    Random weights alone would turn every picture into noise: here the depthwise layers average, the residual
+    blocks add nothing, and batch norm holds the statistics of coloured pictures and stays where ReLU6 is linear.
+    """
+    keras = pytest.importorskip("keras", reason="needs the train extra")
+    from edgeproof.train import weights
+
+    keras.utils.set_random_seed(1)
+    base = keras.applications.MobileNetV2(input_shape=(32, 32, 3), alpha=0.35, include_top=False, weights=None)
+    added = {layer.name.replace("_add", "_project_BN") for layer in base.layers if layer.name.endswith("_add")}
+    for layer in base.layers:
+        if isinstance(layer, keras.layers.DepthwiseConv2D):
+            layer.set_weights([np.full(array.shape, 1 / 9, np.float32) for array in layer.get_weights()])
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.0  # one call takes over the statistics of its batch
+            layer.gamma.assign(np.full(layer.gamma.shape, 0 if layer.name in added else 1))
+            layer.beta.assign(np.full(layer.beta.shape, 0 if "project" in layer.name else 3))
+    noise = np.random.default_rng(0).integers(-40, 41, (32, 32, 32, 3))
+    coloured = np.array(COLOURS)[np.arange(32) % 4][:, np.newaxis, np.newaxis] + noise
+    base((coloured / 127.5 - 1).astype(np.float32), training=True)
+    path = tmp_path_factory.mktemp("backbone") / "colours.npz"
+    weights.save_half(base, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def colour_config(colour_folder, colour_backbone):
+    """Settings of a training in two phases that takes seconds and learns the four colours."""
+    from edgeproof.train import config
+
+    settings = {
+        "data.source": colour_folder,
+        "network.weights": colour_backbone,
+        **{"network.alpha": 0.35, "network.size": 32, "network.dense": 16, "network.dropout": 0.1},
+        **{"head.epochs": 3, "head.batch": 16},
+        **{"finetune.epochs": 2, "finetune.batch": 16, "finetune.frozen_layers": 145, "finetune.shift": 1},
+        "finetune.batch_norm": "frozen",
+    }
+    return config.load(None, [f"{name}={value}" for name, value in settings.items()])
+
+
+@pytest.fixture(scope="session")
+def colour_run(colour_config, tmp_path_factory):
+    """The complete run folder of that training. Tests that change one copy it first."""
+    from edgeproof.train import training
+
+    return training.train(colour_config, tmp_path_factory.mktemp("runs") / "colours")
+
+
+@pytest.fixture(scope="session")
+def colour_exports(colour_run, tmp_path_factory) -> Path:
+    """The run's float32 and int8 files with their verification, as `edgeproof convert` leaves them."""
+    from edgeproof.convert import calibration, conversion, inputs, recipes
+
+    given = inputs.from_run(colour_run.folder)
+    sample = calibration.choose(given.train, images=20, seed=0)
+    out = tmp_path_factory.mktemp("exports")
+    both = recipes.named(["float32", "int8"])
+    conversion.convert(given.reference, both, sample, given.evidence, out=out, max_drop=5.0, name="colours")
+    return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 import shutil
 from collections.abc import Sequence
@@ -10,17 +11,19 @@ from typing import Any
 
 import keras
 import numpy as np
+from msgspec.structs import astuple
+from numpy.typing import NDArray
 
 from edgeproof.runtime.accuracy import Probabilities
 from edgeproof.runtime.atomic import replacing, writable_folder, write_text
-from edgeproof.runtime.errors import ConfigError
+from edgeproof.runtime.errors import ConfigError, DataError
 from edgeproof.runtime.labelled import LabelledPictures
 from edgeproof.runtime.labels import text as labels_text
 from edgeproof.train import checkpoints, config, dataset, evaluation, history, network, phases, plots
 from edgeproof.train.dataset import Dataset
-from edgeproof.train.evaluation import Metrics
+from edgeproof.train.evaluation import ClassScore, Metrics
 from edgeproof.train.history import Epoch
-from edgeproof.train.run import Run, write_json
+from edgeproof.train.run import Run, table, write_json
 from edgeproof.train.split import balanced_sample
 
 logger = logging.getLogger(__name__)
@@ -34,12 +37,13 @@ def train(settings: config.Config, out: str | Path, *, overwrite: bool = False, 
     """
     run = Run(Path(out))
     if _settled(run, settings, overwrite):
+        if sample_class:
+            redraw_samples(run, sample_class)
         return run
+    writable_folder(run.folder)
     keras.utils.set_random_seed(settings.seed)
     data = dataset.load(settings.data, size=settings.network.size, seed=settings.seed)
-    if sample_class and sample_class not in data.labels:
-        raise ConfigError(f"--class {sample_class}: no such class. Known are {', '.join(data.labels[:8])} …")
-    writable_folder(run.folder)
+    _check_class(sample_class, data.labels)
     write_text(run.config, config.dump(settings))
     _write_data(run, data)
     model, epochs = _fit(run, data, settings)
@@ -60,6 +64,8 @@ def finish(run: Run, model: Any, test: LabelledPictures, epochs: Sequence[Epoch]
     plots.confusion_matrix(matrix, test.labels, run.plots / "confusion_matrix.png")
     draw_samples(run, test, probabilities, sample_class)
     metrics = evaluation.evaluate(probabilities, test.classes, test.labels)
+    write_text(run.folder / "classes.csv", table(ClassScore.__struct_fields__, list(map(astuple, metrics.classes))))
+    write_text(run.folder / "confusion.csv", _confusion_table(matrix, test.labels))
     # The metrics go last: a folder that has them is complete.
     write_json(run.metrics, metrics)
     logger.info("test top-1 %.2f %%, top-5 %.2f %%", 100 * metrics.top1, 100 * metrics.top5)
@@ -74,6 +80,28 @@ def draw_samples(run: Run, test: LabelledPictures, probabilities: Probabilities,
         chosen = balanced_sample(test.classes, 24, seed=0)
     title = f"Test pictures of class '{label}'" if label else "Test pictures of all classes"
     plots.samples(test.take(chosen), probabilities[chosen], run.plots / "samples.png", title=title)
+
+
+def redraw_samples(run: Run, label: str) -> None:
+    """Draw plots/samples.png of a complete run again, for another class. Raises `ConfigError` for an unknown one."""
+    test = run.read_pictures()
+    _check_class(label, test.labels)
+    probabilities = run.read_predictions(test)
+    if probabilities is None:
+        raise DataError(f"{run.predictions} does not belong to this run's model. Train again with --overwrite.")
+    draw_samples(run, test, probabilities, label)
+
+
+def _check_class(label: str, labels: Sequence[str]) -> None:
+    if label and label not in labels:
+        close = difflib.get_close_matches(label, labels, n=1)
+        hint = f"Did you mean '{close[0]}'?" if close else f"Known are {', '.join(labels[:8])} …"
+        raise ConfigError(f"--class {label}: no such class. {hint}")
+
+
+def _confusion_table(matrix: NDArray[np.int64], labels: Sequence[str]) -> str:
+    rows = [(label, *counts) for label, counts in zip(labels, matrix.tolist(), strict=True)]
+    return table(("true class", *labels), rows)
 
 
 def _settled(run: Run, settings: config.Config, overwrite: bool) -> bool:
