@@ -79,7 +79,7 @@ def benchmark(
     counts, names = _checked_threads(threads), short_names(models)
     foreign = Foreign(tuple(labels) if labels is not None else None, input_range)
     machine, folder = environment(), writable_folder(out)
-    classifiers = [_opened(model, foreign, max(counts)) for model in models]
+    classifiers = [opened(model, foreign, max(counts)) for model in models]
     _check_pictures(pictures, classifiers, data_name)
     measured = _measured(classifiers, pictures, counts, QUICK if quick else FULL, foreign)
     parts = zip(names, classifiers, measured, strict=True)
@@ -137,7 +137,8 @@ def _check_pictures(pictures: LabelledPictures | None, classifiers: Sequence[Cla
         check_labels(classifier, pictures)
 
 
-def _opened(model: Path, foreign: Foreign, threads: int) -> Classifier:
+def opened(model: Path, foreign: Foreign, threads: int) -> Classifier:
+    """Open a file; what a user says of foreign files goes to those without a contract alone. Raises `ModelError`."""
     said = _said(modelfile.read(model), foreign)
     return Classifier(model, labels=said.labels, input_range=said.input_range, num_threads=threads)
 

@@ -39,6 +39,15 @@ class Evidence:
     outputs: Probabilities
 
 
+@dataclass(frozen=True)
+class About:
+    """What a user says of the files: their name (the model's own where empty), the author, the licence."""
+
+    name: str = ""
+    author: str = ""
+    license: str = ""
+
+
 def convert(
     reference: Reference,
     recipes: Sequence[Recipe],
@@ -47,7 +56,7 @@ def convert(
     *,
     out: Path,
     max_drop: float,
-    name: str = "",
+    about: About = About(),
 ) -> Summary:
     """Write `<name>-<recipe>.tflite` for each recipe, verified, with verification.json and .md beside them.
 
@@ -61,10 +70,12 @@ def convert(
     if evidence.test.labels != reference.labels:
         raise DataError("The pictures' classes are not the model's labels. Give the data the model was trained on.")
     folder = writable_folder(out)
-    stem = (name or reference.name).replace("_", "-")
+    stem = (about.name or reference.name).replace("_", "-")
     for note in reference.notes:
         logger.info("%s: %s", stem, note)
-    results = tuple(_export_one(reference, recipe, calibration, evidence, folder, stem, max_drop) for recipe in recipes)
+    results = tuple(
+        _export_one(reference, recipe, calibration, evidence, folder, stem, max_drop, about) for recipe in recipes
+    )
     summary = Summary(model=stem, max_drop=max_drop, results=results)
     write_text(folder / "verification.md", verification.markdown(summary))
     write_json(folder / "verification.json", summary)
@@ -79,6 +90,7 @@ def _export_one(
     folder: Path,
     stem: str,
     max_drop: float,
+    about: About,
 ) -> Result:
     name = f"{stem}-{recipe.name}"
     flatbuffer = metadata.with_metadata(
@@ -86,6 +98,8 @@ def _export_one(
         name=name,
         description=f"Image classifier of {len(reference.labels)} classes, {recipe.summary}.",
         size=reference.size,
+        author=about.author,
+        license=about.license,
     )
     unverified = _contract(name, flatbuffer, reference, recipe, calibration, evidence)
     with TemporaryDirectory() as scratch:

@@ -27,10 +27,12 @@ _IMAGE_PROPERTIES = 2
 _NORMALIZATION = 1
 
 
-def with_metadata(flatbuffer: bytes, *, name: str, description: str, size: tuple[int, int]) -> bytes:
+def with_metadata(
+    flatbuffer: bytes, *, name: str, description: str, size: tuple[int, int], author: str = "", license: str = ""
+) -> bytes:
     """The flatbuffer with metadata for an image classifier of raw RGB pixels, `size` = (height, width)."""
     model = model_of(flatbuffer)
-    content = metadata(name=name, description=description, size=size)
+    content = metadata(name=name, description=description, size=size, author=author, license=license)
     buffer = schema.BufferT()
     buffer.data = np.frombuffer(content, np.uint8)
     model.buffers = [_aligned(old) for old in [*model.buffers, buffer]]
@@ -43,8 +45,11 @@ def with_metadata(flatbuffer: bytes, *, name: str, description: str, size: tuple
     return bytes(builder.Output())
 
 
-def metadata(*, name: str, description: str, size: tuple[int, int]) -> bytes:
-    """The metadata flatbuffer: raw pixels (mean 0, std 1), labels for the output, the contract as a file."""
+def metadata(*, name: str, description: str, size: tuple[int, int], author: str = "", license: str = "") -> bytes:
+    """The metadata flatbuffer: raw pixels (mean 0, std 1), labels for the output, the contract as a file.
+
+    An empty author or licence is left out.
+    """
     write = _Tables()
     height, width = size
     picture = write.table({0: _byte(_RGB), 1: write.table({0: _uint(width), 1: _uint(height)})})
@@ -75,8 +80,7 @@ def metadata(*, name: str, description: str, size: tuple[int, int]) -> bytes:
             1: write.text(description),
             2: write.text("v1"),
             3: write.tables([subgraph]),
-            4: write.text("edgeproof"),
-            5: write.text("Apache License 2.0"),
+            **{number: write.text(words) for number, words in ((4, author), (5, license)) if words},
             6: write.tables([contract]),
             7: write.text("1.0.0"),
         }

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from json import dumps as json_text
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from typer.exceptions import TyperException
 
-from edgeproof import __version__
-from edgeproof.runtime.errors import ConfigError, EdgeproofError, VerificationError
+from edgeproof import __version__, session
+from edgeproof.runtime.errors import ConfigError, VerificationError
 
 app = typer.Typer(
     name="edgeproof",
@@ -60,13 +56,13 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train MobileNetV2 in two phases on labelled pictures."""
-    _set_up(quiet)
+    session.set_up(quiet)
     from edgeproof.train import config
 
-    overrides = [f"data.source={_quoted(data)}"] if data is not None else []
-    overrides += [f"data.test={_quoted(test_data)}"] if test_data is not None else []
+    overrides = [f"data.source={json_text(data)}"] if data is not None else []
+    overrides += [f"data.test={json_text(test_data)}"] if test_data is not None else []
     chosen = config.load(settings, [*overrides, *set_])
-    with _tensorflow():
+    with session.tensorflow():
         from edgeproof.train import training
 
     run = training.train(chosen, out, overwrite=overwrite, sample_class=sample_class)
@@ -89,13 +85,15 @@ def convert(
     calibration_images: Annotated[int, typer.Option(min=1, help="Training pictures that set int8's ranges.")] = 300,
     seed: Annotated[int, typer.Option(help="Of the choice of calibration pictures.")] = 0,
     name: Annotated[str, typer.Option(help="The files' name; the model's own unless given.")] = "",
+    author: Annotated[str, typer.Option(help="Written into the files, for other tools to show.")] = "",
+    license_: Annotated[str, typer.Option("--license", help="Likewise: the terms of the model.")] = "",
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
     """Export a model to verified .tflite files; refuses, with status 1, what drops too much."""
     from edgeproof.runtime.atomic import writable_folder
 
-    _set_up(quiet)
+    session.set_up(quiet)
     from edgeproof.convert import recipes
 
     chosen = recipes.named(recipe or list(recipes.RECIPES))
@@ -107,7 +105,7 @@ def convert(
     place = out or (run_folder / "export" if run_folder else Path("export"))
     if (run_folder is not None and run_folder.is_dir()) or keras is not None:
         writable_folder(place)
-    with _tensorflow():
+    with session.tensorflow():
         from edgeproof.convert import calibration, conversion, inputs
 
     if keras is not None and labels is not None and data is not None:
@@ -119,7 +117,13 @@ def convert(
     sample = calibration.choose(given.train, images=calibration_images, seed=seed)
     sample.write(record)
     summary = conversion.convert(
-        given.reference, chosen, sample, given.evidence, out=place, max_drop=max_drop, name=name
+        given.reference,
+        chosen,
+        sample,
+        given.evidence,
+        out=place,
+        max_drop=max_drop,
+        about=conversion.About(name=name, author=author, license=license_),
     )
     from edgeproof import show
 
@@ -142,16 +146,16 @@ def classify(
         str | None, typer.Option(help="What a float file without a contract takes, as -1,1.")
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the interpreter.")] = 1,
-    json: Json = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document a picture, a line each.")] = False,
     quiet: Quiet = False,
 ) -> int:
     """Label pictures, without TensorFlow. Status 1 when some could not be read."""
-    _set_up(quiet)
+    session.set_up(quiet)
     from edgeproof import labelling, show
 
     model, pictures = labelling.split(paths)
     classifier = labelling.open_classifier(model, labels, _range(input_range) if input_range else None, threads)
-    _note(show.assumptions(classifier))
+    session.note(show.assumptions(classifier))
     found = labelling.classify(classifier, pictures, top=top)
     return 1 if show.predictions(found, model.name, as_json=json) else 0
 
@@ -171,15 +175,15 @@ def benchmark(
     quiet: Quiet = False,
 ) -> None:
     """Measure latency, memory and accuracy of model files, without TensorFlow, and write a report."""
-    _set_up(quiet)
+    session.set_up(quiet)
     from edgeproof import show
     from edgeproof.benchmarks import benchmarking
-    from edgeproof.runtime import Classifier, testset
     from edgeproof.runtime import labels as label_files
+    from edgeproof.runtime import testset
 
     names = label_files.read(labels) if labels else None
     span = _range(input_range) if input_range else None
-    first = Classifier(models[0], labels=names, input_range=span)
+    first = benchmarking.opened(models[0], benchmarking.Foreign(names, span), threads=1)
     report = benchmarking.benchmark(
         models,
         out=out,
@@ -201,8 +205,8 @@ def demo(
     quiet: Quiet = False,
 ) -> None:
     """The whole way on embedded data: train, convert, verify, classify, benchmark, one report."""
-    _set_up(quiet)
-    with _tensorflow():
+    session.set_up(quiet)
+    with session.tensorflow():
         from edgeproof import demonstration
 
     page = demonstration.run(out, overwrite=overwrite)
@@ -216,60 +220,7 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit status; known errors become one line on stderr."""
-    try:
-        status = app(arguments or ["--help"], prog_name="edgeproof", standalone_mode=False)
-        return status if isinstance(status, int) else 0
-    except typer.Exit as error:
-        return error.exit_code
-    except TyperException as error:
-        return _refuse(f"{_one_line(error.format_message())} See `edgeproof --help`.", 2)
-    except VerificationError as error:
-        return _refuse(error, 1)
-    except EdgeproofError as error:
-        return _refuse(error, 2)
-    except (KeyboardInterrupt, typer.Abort):
-        return _refuse("stopped; nothing was left half-written", 130)
-
-
-def _refuse(reason: object, status: int) -> int:
-    print(f"edgeproof: {reason}", file=sys.stderr)
-    return status
-
-
-def _one_line(message: str) -> str:
-    words = " ".join(message.split())
-    return words if words.endswith((".", "?")) else f"{words}."
-
-
-def _set_up(quiet: bool) -> None:
-    """Notes and progress to stderr; native chatter off unless asked for."""
-    from edgeproof.runtime import progress
-
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    notes = logging.getLogger("edgeproof")
-    notes.handlers = [logging.StreamHandler(sys.stderr)]
-    notes.setLevel(logging.ERROR if quiet else logging.INFO)
-    if quiet:
-        progress.silence()
-
-
-@contextmanager
-def _tensorflow() -> Iterator[None]:
-    """Import TensorFlow quietly, or say which extra brings it."""
-    import warnings
-
-    from edgeproof.runtime.chatter import silenced
-
-    try:
-        with silenced(), warnings.catch_warnings(action="ignore"):
-            import tensorflow
-
-            tensorflow.get_logger().setLevel("ERROR")
-            yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "edgeproof":
-            raise
-        raise ConfigError(f"This needs {error.name}. Install it with: pip install 'edgeproof[train]'") from None
+    return session.status_of(lambda: app(arguments or ["--help"], prog_name="edgeproof", standalone_mode=False))
 
 
 def _range(text: str) -> tuple[float, float]:
@@ -280,14 +231,3 @@ def _range(text: str) -> tuple[float, float]:
     if not low < high:
         raise ConfigError(f"--input-range {text}: the first number must be below the second.")
     return low, high
-
-
-def _note(line: str) -> None:
-    if line:
-        logging.getLogger("edgeproof").warning(line)
-
-
-def _quoted(text: str) -> str:
-    from json import dumps
-
-    return dumps(text)

@@ -51,7 +51,7 @@ def run(out: Path, *, overwrite: bool) -> Path:
         given.evidence,
         out=out / "export",
         max_drop=MAX_DROP,
-        name="digits-mobilenetv2-035-96",
+        about=conversion.About(name="digits-mobilenetv2-035-96"),
     )
     refused = [result.file for result in summary.results if not result.accepted]
     if refused:

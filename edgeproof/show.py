@@ -114,7 +114,8 @@ def benchmark(report: Report, out: Path, *, as_json: bool) -> None:
         header = [SHORT.get(name, name) for name in part.header]
         table(header, [(letters[name], *(cell.removesuffix(" points") for cell in row)) for name, *row in part.rows])
     print("Drop in points of top-1 and same answers: against Keras. Times in ms, memory in MiB.")
-    print(f"Report: {out / 'report.html'} (report.md, report.json)")
+    written = [name for name in ("report.html", "report.md", "report.json") if (out / name).is_file()]
+    print(f"Report: {out / written[0]}" + "".join(f", {name}" for name in written[1:]))
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -38,9 +38,12 @@ class Dataset:
 def load(data: Data, *, size: int, seed: int) -> Dataset:
     """Load and check the pictures for a model of `size` pixels. Raises `DataError` when they cannot be used."""
     skipped: dict[str, str] = {}
+    built_in = data.source in ("digits", "cifar100") or cifar100.is_archive(Path(data.source))
+    if built_in and data.test is not None:
+        raise DataError(f"{data.source} has its own test pictures. Leave --test-data away.")
     if data.source == "digits":
         train, test = digits.load(chain(digits.SIZE, size, data), data.test_share, seed)
-    elif data.source == "cifar100" or cifar100.is_archive(Path(data.source)):
+    elif built_in:
         train, test = cifar100.load(data.source, chain(cifar100.SIZE, size, data))
     else:
         train, test, skipped = folders.load(data, lambda own: chain(own, size, data), seed)
@@ -52,7 +55,8 @@ def load(data: Data, *, size: int, seed: int) -> Dataset:
 
 def chain(own_size: int | None, size: int, data: Data) -> Preprocessing:
     """The resize chain: first to the size that the pictures have by nature (when below the model's), then to it."""
-    first = data.source_size or own_size
+    natural = own_size if own_size is not None and own_size < size else None
+    first = data.source_size or natural
     up = Resize(width=size, height=size)
     if first is None or first == size:
         return Preprocessing(steps=(Resize(width=size, height=size, fit=data.fit),))

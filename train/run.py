@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +80,12 @@ class Run:
         """Whether the training came to its end."""
         return self.metrics.is_file()
 
+    def clear(self) -> None:
+        """Remove what would pass for the work of the next training: the metrics, checkpoints and exports."""
+        self.metrics.unlink(missing_ok=True)
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
+        shutil.rmtree(self.folder / "export", ignore_errors=True)
+
     def read_config(self) -> settings.Config:
         """The settings that the run was made with. Raises `ConfigError`."""
         return settings.load(self.config)
@@ -105,12 +114,15 @@ class Run:
             np.savez_compressed(temporary, probabilities=probabilities, keys=keys)
 
     def read_predictions(self, test: LabelledPictures) -> Probabilities | None:
-        """The reference of shape (images, classes); None when it belongs to another model or other pictures."""
-        if not self.predictions.is_file():
+        """The reference of shape (images, classes); None when it is damaged, or of another model or other pictures."""
+        try:
+            # From memory: np.load leaves a file that is no archive open.
+            content = io.BytesIO(self.predictions.read_bytes())
+            with np.load(content, allow_pickle=False) as arrays:
+                keys = [sha256(self.model.read_bytes()), digest(test.hashes)]
+                return arrays["probabilities"] if arrays["keys"].tolist() == keys else None
+        except (OSError, ValueError, TypeError, KeyError, EOFError, zlib.error, zipfile.BadZipFile):
             return None
-        with np.load(self.predictions, allow_pickle=False) as arrays:
-            keys = [sha256(self.model.read_bytes()), digest(test.hashes)]
-            return arrays["probabilities"] if arrays["keys"].tolist() == keys else None
 
 
 def open_complete(folder: str | Path) -> Run:

@@ -110,14 +110,15 @@ def _settled(run: Run, settings: config.Config, overwrite: bool) -> bool:
         return False
     if overwrite:
         logger.info("%s: starting afresh, the earlier run is removed", run.folder)
-        run.metrics.unlink(missing_ok=True)
-        shutil.rmtree(run.checkpoints, ignore_errors=True)
+        run.clear()
         return False
     if run.read_config() != settings:
         raise ConfigError(f"{run.folder} holds a run of other settings. Give another --out, or --overwrite.")
     if run.is_complete:
         logger.info("%s is complete already; --overwrite trains it again", run.folder)
         return True
+    if not any(run.checkpoints.glob("*.json")):
+        logger.info("%s holds an unfinished run without a checkpoint; starting afresh", run.folder)
     return False
 
 
@@ -141,8 +142,6 @@ def _fit(run: Run, data: Dataset, settings: config.Config) -> tuple[Any, list[Ep
     epochs: list[Epoch] = []
     saved = checkpoints.latest(run.checkpoints)
     if saved is None:
-        if run.history.is_file():
-            logger.info("%s: no epoch was finished before; starting afresh", run.folder)
         model = network.build(settings.network, len(data.labels))
         phases.train_head(model, data.train, data.test, settings, epochs.append)
         if settings.head.epochs:
