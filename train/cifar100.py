@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import tarfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -66,23 +67,33 @@ def _from_keras() -> tuple[Part, Part]:
 
 
 def _from_archive(path: Path) -> tuple[Part, Part]:
-    if path.is_dir():
-        return _part((path / "train").read_bytes(), path), _part((path / "test").read_bytes(), path)
     try:
-        with tarfile.open(path) as archive:
-            members = {Path(member.name).name: member for member in archive.getmembers() if member.isfile()}
-            contents = [archive.extractfile(members[name]) for name in ("train", "test")]
-            train, test = (content.read() for content in contents if content is not None)
-    except (OSError, EOFError, tarfile.TarError, KeyError, ValueError) as error:
-        raise DataError(f"{path} is no archive of CIFAR-100 ({error}). Download it again.") from None
+        if path.is_dir():
+            train, test = ((path / name).read_bytes() for name in ("train", "test"))
+        else:
+            train, test = _unpacked(path)
+    except (OSError, EOFError, tarfile.TarError, zlib.error, KeyError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(f"{path} is no archive of CIFAR-100 ({reason}). Download it again.") from None
     return _part(train, path), _part(test, path)
+
+
+def _unpacked(path: Path) -> tuple[bytes, bytes]:
+    with tarfile.open(path) as archive:
+        members = {Path(member.name).name: member for member in archive.getmembers() if member.isfile()}
+        contents = [archive.extractfile(members[name]) for name in ("train", "test")]
+        train, test = (content.read() for content in contents if content is not None)
+    return train, test
 
 
 def _part(content: bytes, where: Path) -> Part:
     try:
         table = _ArraysOnly(io.BytesIO(content), encoding="bytes").load()
         images = np.asarray(table[b"data"], np.uint8).reshape(-1, 3, SIZE, SIZE).transpose(0, 2, 3, 1)
-        return np.ascontiguousarray(images), np.asarray(table[b"fine_labels"], np.int64)
+        classes = np.asarray(table[b"fine_labels"], np.int64)
+        if classes.shape != images.shape[:1] or not np.isin(classes, np.arange(len(LABELS))).all():
+            raise ValueError("its labels do not fit its pictures")
+        return np.ascontiguousarray(images), classes
     except (
         pickle.UnpicklingError,
         EOFError,
@@ -91,6 +102,7 @@ def _part(content: bytes, where: Path) -> Part:
         ValueError,
         IndexError,
         AttributeError,
+        MemoryError,
     ) as error:
         raise DataError(f"{where} holds no CIFAR-100 that can be read safely ({error}). Download it again.") from None
 
