@@ -59,7 +59,7 @@ def freeze(model: Any, frozen_layers: int, *, batch_norm: str = "training") -> N
 
 def feature_model(model: Any) -> Any:
     """The part of a model from pixels to features of shape (n, channels)."""
-    return keras.Model(model.inputs, model.get_layer(FEATURES).output)
+    return keras.Model(model.inputs[0], model.get_layer(FEATURES).output)
 
 
 def head_model(model: Any) -> Any:

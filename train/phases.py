@@ -23,11 +23,6 @@ BATCH = 256
 AfterEpoch = Callable[[Epoch], None]
 
 
-def features(model: Any, pictures: LabelledPictures, description: str) -> NDArray[np.float32]:
-    """Run the frozen base once over all pictures: features of shape (n, channels)."""
-    return predict(network.feature_model(model), pictures, description)
-
-
 def predict(model: Any, pictures: LabelledPictures, description: str) -> NDArray[np.float32]:
     """A Keras model's outputs on all pictures, in order, with a progress bar."""
     outputs: list[NDArray[np.float32]] = []
@@ -47,7 +42,10 @@ def train_head(
         return
     for layer in network.base_layers(model):
         layer.trainable = False
-    known, unknown = features(model, train, "Features, training"), features(model, test, "Features, test")
+    extractor = network.feature_model(model)
+    known, unknown = (
+        predict(extractor, part, f"Features, {name}") for part, name in ((train, "training"), (test, "test"))
+    )
     head = network.head_model(model)
     _compile(head, keras.optimizers.Adam(settings.learning_rate), settings.label_smoothing)
     count = len(train.labels)

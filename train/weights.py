@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import zipfile
+import io
+import warnings
+import zlib
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import keras
 import numpy as np
 
 from edgeproof import models
 from edgeproof.runtime.atomic import replacing
-from edgeproof.runtime.errors import ConfigError
+from edgeproof.runtime.errors import ConfigError, ModelError
 from edgeproof.train import config as settings
 
 BUNDLED_ALPHA = 0.35
@@ -39,8 +42,14 @@ def load(base: Any, network: settings.Network) -> None:
 
 
 def save_half(base: Any, path: str | Path) -> None:
-    """Write a backbone's weights in half precision: arrays by number, in Keras' order of `get_weights`."""
-    arrays = {f"{number:03}": array.astype(np.float16) for number, array in enumerate(base.get_weights())}
+    """Write a backbone's weights in half precision: arrays by number, in Keras' order of `get_weights`.
+
+    Raises `ModelError` for weights beyond what half precision can hold.
+    """
+    with np.errstate(over="ignore"):
+        arrays = {f"{number:03}": array.astype(np.float16) for number, array in enumerate(base.get_weights())}
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise ModelError(f"{path}: some weights are too large for half precision. Keep the .keras file instead.")
     with replacing(path) as temporary:
         np.savez_compressed(temporary, **arrays)
 
@@ -48,9 +57,10 @@ def save_half(base: Any, path: str | Path) -> None:
 def load_half(base: Any, path: Path) -> None:
     """Read weights that `save_half` wrote. Raises `ConfigError` when they are another network's."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # From memory: np.load leaves a file that is no archive open.
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             base.set_weights([arrays[name].astype(np.float32) for name in sorted(arrays.files)])
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, TypeError, AttributeError, KeyError, EOFError, zlib.error, BadZipFile) as error:
         raise ConfigError(f"{path}: weights that do not fit the network ({_first_line(error)}).") from None
 
 
@@ -76,7 +86,9 @@ def _load_file(base: Any, path: Path, alpha: float) -> None:
         load_half(base, path)
         return
     try:
-        base.load_weights(path)
+        # Keras warns of containers without weights; a layer that finds none of its own is an error all the same.
+        with warnings.catch_warnings(action="ignore", category=UserWarning):
+            base.load_weights(path)
     except (OSError, ValueError, KeyError) as error:
         raise ConfigError(
             f"network.weights={path} does not fit a MobileNetV2 of alpha {alpha:g} ({_first_line(error)})."
