@@ -24,7 +24,7 @@ NAMED, COUNTED = 40, 15
 
 def learning_curves(history: Sequence[Epoch], path: Path) -> None:
     """Draw loss and top-1 of both phases on one time line."""
-    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure = Figure(figsize=(8.5, 3.6), layout="constrained")
     axes = figure.subplots(1, 2)
     epochs = [epoch.epoch for epoch in history]
     curves = (("loss", "Loss (cross-entropy)", 1.0), ("top1", "Top-1 accuracy, %", 100.0))
@@ -73,7 +73,7 @@ def samples(pictures: LabelledPictures, probabilities: Probabilities, path: Path
     columns = 6
     shown = min(24, len(pictures))
     rows = -(-shown // columns)
-    figure = Figure(figsize=(columns * 1.9, rows * 2.25 + 0.5), layout="constrained")
+    figure = Figure(figsize=(columns * 1.4, rows * 1.75 + 0.4), layout="constrained")
     axes = np.ravel(figure.subplots(rows, columns, squeeze=False))
     for axis in axes:
         axis.set_axis_off()
