@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,18 +25,23 @@ def export(model: Any, recipe: Recipe, calibration: Pixels) -> bytes:
     shape = (1, *model.inputs[0].shape[1:])
     function = tf.function(lambda pixels: model(pixels, training=False))
     concrete = function.get_concrete_function(tf.TensorSpec(shape, tf.float32, name="pixels"))
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
-    if recipe.is_integer:
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: _samples(calibration)
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = converter.inference_output_type = tf.uint8
     try:
-        with silenced():
+        # The converter warns of its own older interface, and of statistics that the calibration brings.
+        with silenced(), warnings.catch_warnings(action="ignore", category=UserWarning):
+            converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
+            if recipe.is_integer:
+                _make_integer(converter, calibration)
             return bytes(converter.convert())
     except (RuntimeError, ValueError, tf.errors.OpError) as error:
         reason = (str(error).strip().splitlines() or ["no reason given"])[0]
         raise ModelError(f"The model cannot be exported as {recipe.name} ({reason[:200]}).") from None
+
+
+def _make_integer(converter: Any, calibration: Pixels) -> None:
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: _samples(calibration)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = tf.uint8
 
 
 def _samples(calibration: Pixels) -> Iterator[list[Any]]:

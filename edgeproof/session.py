@@ -24,7 +24,7 @@ def set_up(quiet: bool) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # A root without handlers makes TensorFlow's own logger install one, and every note would come twice.
     logging.getLogger().addHandler(logging.NullHandler())
-    logger.handlers = [logging.StreamHandler(sys.stderr)]
+    logger.handlers = [_Notes()]
     logger.setLevel(logging.ERROR if quiet else logging.INFO)
     if quiet:
         progress.silence()
@@ -66,6 +66,13 @@ def status_of(command: Callable[[], object]) -> int:
         return _refuse(error, 2)
     except (KeyboardInterrupt, typer.Abort):
         return _refuse("stopped; nothing was left half-written", 130)
+
+
+class _Notes(logging.Handler):
+    """Writes to what stderr is at the time: a progress bar takes its place while it is shown, and keeps below."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr)
 
 
 def _refuse(reason: object, status: int) -> int:

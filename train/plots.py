@@ -62,8 +62,8 @@ def confusion_matrix(matrix: NDArray[np.int64], labels: Sequence[str], path: Pat
     )
     places = np.arange(0, count, every)
     names = labels[::every]
-    axis.set_xticks(places + 0.5, names, rotation=90, fontsize=9)
-    axis.set_yticks(places + 0.5, names, rotation=0, fontsize=9)
+    axis.set_xticks(places + 0.5, names, rotation=90, fontsize=9, parse_math=False)
+    axis.set_yticks(places + 0.5, names, rotation=0, fontsize=9, parse_math=False)
     axis.set(xlabel="answer", ylabel="true class", title="Confusion matrix, test set")
     _save(figure, path)
 
@@ -88,8 +88,9 @@ def samples(pictures: LabelledPictures, probabilities: Probabilities, path: Path
             words if right else f"{words}\n({pictures.labels[true]})",
             color=GREEN if right else ORANGE,
             fontsize=9,
+            parse_math=False,  # a label may hold dollar signs
         )
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)
     _save(figure, path)
 
 
