@@ -55,11 +55,15 @@ $(VENV)-base/.installed: pyproject.toml constraints.txt
 CIFAR := --data $(EDGEPROOF_DATA)/data/cifar100-train.zip --test-data $(EDGEPROOF_DATA)/data/cifar100-test.zip
 IMAGENET = --set network.weights=$(EDGEPROOF_DATA)/keras/models/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_$(1)_no_top.h5
 
+.PHONY: data
+data:
+	@test -d "$(EDGEPROOF_DATA)/data" || { echo "EDGEPROOF_DATA names no folder with data/cifar100-train.zip: set it."; exit 2; }
+
 .PHONY: cifar100
 cifar100: $(RUN)/report/report.json  ## train, convert, verify and benchmark alpha 1.0 at 96 px on all of CIFAR-100
 
 # Each stage runs where its result is missing or older; a training that was stopped is resumed. The log is kept.
-$(RUN)/metrics.json: models/cifar100-100-96.toml | venv
+$(RUN)/metrics.json: models/cifar100-100-96.toml | data venv
 	@mkdir -p $(RUN)
 	set -o pipefail; $(BIN)/edgeproof train --config $< $(CIFAR) $(call IMAGENET,1.0_160) --out $(RUN) 2>&1 \
 	  | tee -a $(RUN).log
@@ -73,7 +77,7 @@ $(RUN)/report/report.json: $(RUN)/export/verification.json
 	  --data $(RUN) --out $(RUN)/report 2>&1 | tee -a $(RUN).log
 
 .PHONY: models
-models: venv  ## train and export again what models/ ships: the CIFAR-100 classifier and the backbone
+models: data venv  ## train and export again what models/ ships: the CIFAR-100 classifier and the backbone
 	$(BIN)/edgeproof train --config models/cifar100-035-96.toml $(CIFAR) $(call IMAGENET,0.35_224) --out runs/models
 	$(BIN)/edgeproof convert runs/models --recipe int8 --name cifar100-mobilenetv2-035-96 --max-drop 5 \
 	  --author edgeproof --license 'Apache License 2.0'
