@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import structs
 
 from edgeproof.convert import reference
 from edgeproof.convert.conversion import Evidence
@@ -13,7 +15,7 @@ from edgeproof.runtime.contract import digest, sha256
 from edgeproof.runtime.errors import DataError
 from edgeproof.runtime.labelled import LabelledPictures
 from edgeproof.train import dataset
-from edgeproof.train.config import Data, dump
+from edgeproof.train.config import Config, Data, dump
 from edgeproof.train.run import Run, open_complete
 
 
@@ -74,11 +76,23 @@ def from_keras(
 
 
 def _with_settings(found: Reference, run: Run) -> Reference:
-    settings = run.read_config()
+    settings = _without_places(run.read_config())
     provenance = {
         **found.provenance,
-        "data": Path(settings.data.source).name,
+        "data": settings.data.source,
+        "weights": settings.network.weights,
         "config_sha256": sha256(dump(settings).encode()),
         "seed": str(settings.seed),
     }
-    return Reference(found.name, found.model, found.labels, provenance, found.notes)
+    return replace(found, provenance=provenance)
+
+
+def _without_places(settings: Config) -> Config:
+    """The settings with names for paths: the same training on another machine gives the same file."""
+    data, network = settings.data, settings.network
+    test = Path(data.test).name if data.test is not None else None
+    return structs.replace(
+        settings,
+        data=structs.replace(data, source=Path(data.source).name, test=test),
+        network=structs.replace(network, weights=Path(network.weights).name),
+    )
