@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
-from edgeproof.convert import graph, metadata, verification
+from edgeproof.convert import graph, metadata, paired, verification
 from edgeproof.convert.calibration import CalibrationSet
 from edgeproof.convert.export import export
 from edgeproof.convert.recipes import Recipe
@@ -105,7 +105,8 @@ def _export_one(
     with TemporaryDirectory() as scratch:
         trial = Path(scratch) / f"{name}.tflite"
         trial.write_bytes(_packed(flatbuffer, unverified, reference.labels))
-        found = verification.compare(verification.outputs(trial, evidence.test), evidence.outputs, evidence.test)
+        outputs = verification.outputs(trial, evidence.test)
+    found = verification.compare(outputs, evidence.outputs, evidence.test)
     content = _packed(flatbuffer, _verified(unverified, found), reference.labels)
     accepted = found.drop_points <= max_drop
     good, bad = folder / f"{name}.tflite", folder / f"{name}.rejected.tflite"
@@ -126,6 +127,7 @@ def _export_one(
         sha256=contracts.sha256(content),
         accepted=accepted,
         verification=found,
+        paired=paired.compare(outputs, evidence.outputs, evidence.test.classes),
     )
 
 

@@ -1,0 +1,99 @@
+"""Statistics of paired answers, against scipy, by hand, and by simulation."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("scipy", reason="needs the train extra (scipy)")
+from scipy.stats import entropy
+from scipy.stats.contingency import crosstab
+
+from edgeproof.convert import paired
+
+
+def outputs(answers, classes=4, sure=0.7):
+    """Probabilities whose best class is the answer."""
+    rest = (1 - sure) / (classes - 1)
+    table = np.full((len(answers), classes), rest, np.float32)
+    table[np.arange(len(answers)), answers] = sure
+    return table
+
+
+def test_equal_outputs_have_no_drop_and_no_evidence_of_one():
+    truth = np.arange(40) % 4
+    found = paired.compare(outputs(truth), outputs(truth), truth)
+    assert (found.lost, found.gained, found.p_value, found.mean_kl) == (0, 0, 1.0, 0.0)
+    low, high = found.drop_interval_points
+    assert low < 0 < high
+
+
+def test_flips_are_counted_by_their_direction():
+    truth = np.array([0, 1, 2, 3, 0, 1])
+    reference = np.array([0, 1, 2, 0, 1, 2])  # right on the first three
+    target = np.array([0, 2, 3, 3, 1, 2])  # loses two, gains one
+    found = paired.compare(outputs(target), outputs(reference), truth)
+    assert (found.lost, found.gained) == (2, 1)
+    both = crosstab(reference == truth, target == truth).count
+    assert both[1, 0] == found.lost
+    assert both[0, 1] == found.gained
+
+
+def test_mcnemar_by_hand():
+    # All of 6 flips in one direction: 2 · (1/2)^6.
+    assert paired.mcnemar_exact(6, 0) == pytest.approx(2 / 64)
+    assert paired.mcnemar_exact(0, 6) == pytest.approx(2 / 64)
+    assert paired.mcnemar_exact(5, 5) == pytest.approx(1)
+
+
+def test_the_interval_covers_the_true_drop_in_about_95_of_100_cases():
+    generator = np.random.default_rng(3)
+    images, lost, gained = 10_000, 0.03, 0.02
+    covered = 0
+    for down, up, _ in generator.multinomial(images, (lost, gained, 1 - lost - gained), size=2000):
+        low, high = paired.drop_interval(int(down), int(up), images)
+        covered += low <= 100 * (lost - gained) <= high
+    assert 0.935 <= covered / 2000 <= 0.965
+
+
+def test_a_drop_of_one_point_with_five_percent_flips_is_found():
+    generator = np.random.default_rng(4)
+    flips = generator.multinomial(10_000, (0.03, 0.02, 0.95), size=300)
+    found = sum(paired.mcnemar_exact(int(down), int(up)) < 0.05 for down, up, _ in flips)
+    assert found / 300 >= 0.9
+
+
+def test_the_resolvable_drop_is_found_with_its_power():
+    images, flips = 10_000, 500
+    drop = paired.resolvable_drop(flips, images) / 100
+    down = (flips / images + drop) / 2
+    generator = np.random.default_rng(5)
+    cases = generator.multinomial(images, (down, flips / images - down, 1 - flips / images), size=1000)
+    power = sum(paired.mcnemar_exact(int(lost), int(gained)) < 0.05 for lost, gained, _ in cases) / 1000
+    assert power == pytest.approx(0.8, abs=0.05)
+
+
+def test_divergence_is_scipys():
+    generator = np.random.default_rng(6)
+    p, q = (generator.dirichlet(np.ones(5), 30).astype(np.float32) for _ in range(2))
+    assert paired.mean_kl(p, q) == pytest.approx(float(entropy(p, q, axis=1).mean()), rel=1e-4)
+
+
+def test_ties_are_counted_three_ways():
+    tied = np.array([[0.5, 0.5, 0.0], [0.5, 0.5, 0.0], [0.2, 0.2, 0.6]], np.float32)
+    assert paired.top1_with_ties(tied, np.array([1, 2, 2])) == pytest.approx((1 / 3, 0.5, 2 / 3))
+
+
+def test_calibration_error_is_the_gap_between_confidence_and_truth():
+    truth = np.zeros(10, np.int64)
+    answers = np.array([0] * 5 + [1] * 5)  # half right, but 90 % sure
+    assert paired.calibration_error(outputs(answers, sure=0.9), truth) == pytest.approx(0.4)
+
+
+def test_a_model_that_collapsed_is_seen():
+    truth = np.arange(8) % 4
+    found = paired.compare(outputs(np.zeros(8, np.int64)), outputs(truth), truth)
+    assert found.classes_never_answered == 3
+
+
+def test_outputs_of_another_shape_are_a_callers_mistake():
+    with pytest.raises(ValueError, match="of one shape"):
+        paired.compare(outputs([0, 1]), outputs([0, 1], classes=3), np.array([0, 1]))
