@@ -3,40 +3,32 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import msgspec
+from msgspec import structs
 
-from edgeproof.convert import graph, metadata, paired, verification
+from edgeproof.convert import graph, metadata, verification
 from edgeproof.convert.calibration import CalibrationSet
 from edgeproof.convert.export import export
 from edgeproof.convert.recipes import Recipe
 from edgeproof.convert.reference import Reference
-from edgeproof.convert.verification import Result, Summary
+from edgeproof.convert.verification import Evidence, Result, Summary
 from edgeproof.runtime import contract as contracts
-from edgeproof.runtime.accuracy import Probabilities
 from edgeproof.runtime.atomic import writable_folder, write_bytes, write_text
+from edgeproof.runtime.classifier import Classifier
 from edgeproof.runtime.contract import CONTRACT_NAME, LABELS_NAME, Contract
 from edgeproof.runtime.errors import DataError
 from edgeproof.runtime.interpreter import Runner
-from edgeproof.runtime.labelled import LabelledPictures
 from edgeproof.runtime.labels import text as labels_text
 from edgeproof.runtime.modelfile import pack
 from edgeproof.train.run import write_json
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What every export is held against: test pictures, and Keras' outputs on them, of shape (images, classes)."""
-
-    test: LabelledPictures
-    outputs: Probabilities
 
 
 @dataclass(frozen=True)
@@ -105,14 +97,22 @@ def _export_one(
     with TemporaryDirectory() as scratch:
         trial = Path(scratch) / f"{name}.tflite"
         trial.write_bytes(_packed(flatbuffer, unverified, reference.labels))
-        outputs = verification.outputs(trial, evidence.test)
+        outputs = verification.outputs(Classifier(trial, num_threads=os.cpu_count() or 1), evidence.test)
     found = verification.compare(outputs, evidence.outputs, evidence.test)
-    content = _packed(flatbuffer, _verified(unverified, found), reference.labels)
-    accepted = found.drop_points <= max_drop
+    content = _packed(flatbuffer, structs.replace(unverified, verification=found), reference.labels)
+    result = verification.judge(
+        outputs, evidence, file=f"{name}.tflite", recipe=recipe.name, content=content, max_drop=max_drop
+    )
+    return _keep(result, content, folder, name)
+
+
+def _keep(result: Result, content: bytes, folder: Path, name: str) -> Result:
+    """Write the file under its own name or as rejected, and remove what stands under the other one."""
     good, bad = folder / f"{name}.tflite", folder / f"{name}.rejected.tflite"
-    kept, stale = (good, bad) if accepted else (bad, good)
+    kept, stale = (good, bad) if result.accepted else (bad, good)
     write_bytes(kept, content)
     stale.unlink(missing_ok=True)
+    found = result.verification
     logger.info(
         "%s: top-1 %.2f %%, drop %+.2f points, same answers %.2f %%",
         kept.name,
@@ -120,15 +120,7 @@ def _export_one(
         found.drop_points,
         100 * found.same_answers,
     )
-    return Result(
-        file=kept.name,
-        recipe=recipe.name,
-        size_bytes=len(content),
-        sha256=contracts.sha256(content),
-        accepted=accepted,
-        verification=found,
-        paired=paired.compare(outputs, evidence.outputs, evidence.test.classes),
-    )
+    return structs.replace(result, file=kept.name)
 
 
 def _contract(
@@ -156,10 +148,6 @@ def _contract(
             "tensorflow": version("tensorflow"),
         },
     )
-
-
-def _verified(contract: Contract, found: contracts.Verification) -> Contract:
-    return msgspec.structs.replace(contract, verification=found)
 
 
 def _packed(flatbuffer: bytes, contract: Contract, labels: tuple[str, ...]) -> bytes:

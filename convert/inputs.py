@@ -8,8 +8,8 @@ from pathlib import Path
 from msgspec import structs
 
 from edgeproof.convert import reference
-from edgeproof.convert.conversion import Evidence
 from edgeproof.convert.reference import Reference
+from edgeproof.convert.verification import Evidence
 from edgeproof.runtime import labels as label_files
 from edgeproof.runtime.contract import digest, sha256
 from edgeproof.runtime.errors import DataError

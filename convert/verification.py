@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
+from edgeproof.convert import paired
 from edgeproof.convert.paired import Paired
-from edgeproof.runtime import progress
+from edgeproof.runtime import modelfile, progress
 from edgeproof.runtime.accuracy import Probabilities, same_answers, ties, top_k
 from edgeproof.runtime.classifier import Classifier
-from edgeproof.runtime.contract import Verification, digest
+from edgeproof.runtime.contract import Verification, digest, sha256
+from edgeproof.runtime.errors import DataError, ModelError
 from edgeproof.runtime.labelled import LabelledPictures
+from edgeproof.train.run import open_complete
 
 BATCH = 256
 
@@ -39,15 +44,89 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     results: tuple[Result, ...]
 
 
-def outputs(path: Path, test: LabelledPictures) -> Probabilities:
-    """The file's outputs on all test pictures, of shape (images, classes), through the shipped runtime."""
-    classifier = Classifier(path, num_threads=os.cpu_count() or 1)
+@dataclass(frozen=True)
+class Evidence:
+    """What every file is held against: test pictures, and Keras' outputs on them, of shape (images, classes)."""
+
+    test: LabelledPictures
+    outputs: Probabilities
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """What a user says of a file without a contract."""
+
+    labels: tuple[str, ...] | None = None
+    input_range: tuple[float, float] | None = None
+
+
+def evidence_of(folder: str | Path) -> Evidence:
+    """A complete run's test pictures, and the reference outputs that it keeps; no TensorFlow is needed for them.
+
+    Raises `DataError` when the folder is no complete run, or its reference belongs to another model.
+    """
+    run = open_complete(folder)
+    test = run.read_pictures()
+    kept = run.read_predictions(test)
+    if kept is None:
+        raise DataError(f"{run.predictions} does not belong to {run.model.name} and test.npz. Train again.")
+    return Evidence(test, kept)
+
+
+def verify(paths: Sequence[Path], evidence: Evidence, *, max_drop: float, foreign: Foreign | None = None) -> Summary:
+    """Hold existing files against the evidence, each through the shipped runtime.
+
+    Raises `ModelError` for a file that cannot be run on the evidence's pictures, or has other labels.
+    """
+    results = tuple(_verify_one(path, evidence, max_drop, foreign or Foreign()) for path in paths)
+    return Summary(model=", ".join(path.name for path in paths), max_drop=max_drop, results=results)
+
+
+def _verify_one(path: Path, evidence: Evidence, max_drop: float, foreign: Foreign) -> Result:
+    file = modelfile.read(path)
+    said = foreign if file.contract is None else Foreign()
+    classifier = Classifier(path, labels=said.labels, input_range=said.input_range, num_threads=os.cpu_count() or 1)
+    recipe = file.contract.recipe if file.contract is not None else "unknown"
+    found = outputs(classifier, evidence.test)
+    return judge(found, evidence, file=path.name, recipe=recipe, content=path.read_bytes(), max_drop=max_drop)
+
+
+def judge(
+    target: Probabilities, evidence: Evidence, *, file: str, recipe: str, content: bytes, max_drop: float
+) -> Result:
+    """The result for a file of this name, recipe and content, whose outputs on the test pictures are `target`."""
+    found = compare(target, evidence.outputs, evidence.test)
+    return Result(
+        file=file,
+        recipe=recipe,
+        size_bytes=len(content),
+        sha256=sha256(content),
+        accepted=found.drop_points <= max_drop,
+        verification=found,
+        paired=paired.compare(target, evidence.outputs, evidence.test.classes),
+    )
+
+
+def outputs(classifier: Classifier, test: LabelledPictures) -> Probabilities:
+    """A file's outputs on all test pictures, of shape (images, classes), with the columns in the test set's order.
+
+    The same pixels go in as into Keras. Raises `ModelError` when the file takes another size or has other labels.
+    """
+    name = classifier.file.path
+    if classifier.preprocessing.input_size != test.preprocessing.input_size:
+        sizes = f"{classifier.preprocessing.input_size} pixels, the reference {test.preprocessing.input_size}"
+        raise ModelError(f"{name} takes {sizes}. Give the file that was made from it.")
+    if set(classifier.labels) != set(test.labels):
+        other = sorted(set(classifier.labels) ^ set(test.labels))[0]
+        raise ModelError(f"{name} and the reference have other labels (such as '{other}'). Give the right file.")
+    # By name, so that a file whose labels are in another order than its outputs is found out.
+    columns = [classifier.labels.index(label) for label in test.labels]
     found: list[Probabilities] = []
     with progress.bar("Verification", len(test)) as advance:
         for pixels, _ in test.batches(BATCH):
             found.append(classifier.probabilities(pixels))
             advance(len(pixels))
-    return np.concatenate(found)
+    return np.concatenate(found)[:, columns]
 
 
 def compare(target: Probabilities, reference: Probabilities, test: LabelledPictures) -> Verification:

@@ -6,12 +6,15 @@ import shlex
 import sys
 from json import dumps as json_text
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgeproof import __version__, session
 from edgeproof.runtime.errors import ConfigError, VerificationError
+
+if TYPE_CHECKING:
+    from edgeproof.convert.verification import Summary
 
 app = typer.Typer(
     name="edgeproof",
@@ -89,7 +92,7 @@ def convert(
     license_: Annotated[str, typer.Option("--license", help="Likewise: the terms of the model.")] = "",
     json: Json = False,
     quiet: Quiet = False,
-) -> int:
+) -> None:
     """Export a model to verified .tflite files; refuses, with status 1, what drops too much."""
     from edgeproof.runtime.atomic import writable_folder
 
@@ -128,10 +131,34 @@ def convert(
     from edgeproof import show
 
     show.conversion(summary, place, as_json=json)
-    refused = [result.file for result in summary.results if not result.accepted]
-    if refused:
-        raise VerificationError(f"{', '.join(refused)}: the drop is beyond {max_drop:g} points. See verification.md.")
-    return 0
+    _gate(summary)
+
+
+@app.command()
+def verify(
+    models: Annotated[
+        list[Path], typer.Argument(metavar="MODEL", help=".tflite files, edgeproof's or another tool's.")
+    ],
+    against: Annotated[Path, typer.Option(metavar="RUN", help="The run folder whose Keras model is the reference.")],
+    max_drop: Annotated[float, typer.Option(help="Fail when a file loses more points of top-1 than this.")] = 5.0,
+    labels: Annotated[Path | None, typer.Option(help="Class names, for files that carry none.")] = None,
+    input_range: Annotated[str | None, typer.Option(help="For float files without a contract, as -1,1.")] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Hold files against Keras on a run's test pictures; status 1 past the limit."""
+    session.set_up(quiet)
+    with session.extra("train"):
+        from edgeproof.convert import verification
+    from edgeproof import show
+    from edgeproof.runtime import labels as label_files
+
+    foreign = verification.Foreign(
+        label_files.read(labels) if labels else None, _range(input_range) if input_range else None
+    )
+    summary = verification.verify(models, verification.evidence_of(against), max_drop=max_drop, foreign=foreign)
+    show.verification(summary, as_json=json)
+    _gate(summary)
 
 
 @app.command()
@@ -221,6 +248,12 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit status; known errors become one line on stderr."""
     return session.status_of(lambda: app(arguments or ["--help"], prog_name="edgeproof", standalone_mode=False))
+
+
+def _gate(summary: Summary) -> None:
+    refused = ", ".join(result.file for result in summary.results if not result.accepted)
+    if refused:
+        raise VerificationError(f"{refused}: the drop is beyond {summary.max_drop:g} points.")
 
 
 def _range(text: str) -> tuple[float, float]:

@@ -39,16 +39,22 @@ def note(line: str) -> None:
 @contextmanager
 def tensorflow() -> Iterator[None]:
     """Import a stage that needs TensorFlow inside this block, quietly. Raises `ConfigError` where it is missing."""
-    try:
-        with silenced(), warnings.catch_warnings(action="ignore"):
-            import tensorflow
+    with extra("train"), silenced(), warnings.catch_warnings(action="ignore"):
+        import tensorflow
 
-            tensorflow.get_logger().setLevel("ERROR")
-            yield
+        tensorflow.get_logger().setLevel("ERROR")
+        yield
+
+
+@contextmanager
+def extra(name: str) -> Iterator[None]:
+    """Import what an extra brings inside this block. Raises `ConfigError`, naming the extra, where it is missing."""
+    try:
+        yield
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "edgeproof":
             raise
-        raise ConfigError(f"This needs {error.name}. Install it with: pip install 'edgeproof[train]'") from None
+        raise ConfigError(f"This needs {error.name}. Install it with: pip install 'edgeproof[{name}]'") from None
 
 
 def status_of(command: Callable[[], object]) -> int:

@@ -5,9 +5,12 @@ import json
 
 import numpy as np
 import pytest
+from msgspec import structs
 from PIL import Image
 
 from edgeproof import cli
+from edgeproof.runtime import contract as contracts
+from edgeproof.runtime import labels, modelfile
 
 pytest.importorskip("tensorflow", reason="needs the train extra (TensorFlow)")
 pytestmark = pytest.mark.slow
@@ -88,6 +91,24 @@ def test_a_drop_beyond_the_limit_is_refused_with_status_1_and_kept_under_another
     assert cli.run(list(map(str, arguments))) == 1
     assert "beyond -101 points" in capsys.readouterr().err
     assert [path.name for path in tmp_path.glob("*.tflite")] == ["digits-int8.rejected.tflite"]
+
+
+def test_verify_finds_what_the_export_found_without_the_data_set(run, capsys):
+    exported = run / "export" / "digits-int8.tflite"
+    assert cli.run(["verify", str(exported), "--against", str(run), "--max-drop", "20", "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)["verification"]["results"][0]
+    results = json.loads((run / "export" / "verification.json").read_text())["results"]
+    assert again == next(result for result in results if result["recipe"] == "int8")
+
+
+def test_verify_fails_a_file_with_a_swapped_pair_of_labels(run, tmp_path, capsys):
+    file = modelfile.read(run / "export" / "digits-float32.tflite")
+    swapped = labels.text(("1", "0", *file.labels[2:])).encode()
+    contract = structs.replace(file.contract, labels_sha256=contracts.sha256(swapped))
+    attachments = {contracts.LABELS_NAME: swapped, contracts.CONTRACT_NAME: contracts.encode(contract)}
+    (tmp_path / "swapped.tflite").write_bytes(modelfile.pack(file.flatbuffer, attachments))
+    assert cli.run(["verify", str(tmp_path / "swapped.tflite"), "--against", str(run), "--max-drop", "1"]) == 1
+    assert "swapped.tflite: the drop is beyond 1 points" in capsys.readouterr().err
 
 
 def test_the_exported_file_labels_a_picture_of_a_digit(run, tmp_path, capsys):
