@@ -117,21 +117,48 @@ class LabelledPictures:
         return replace(self, labels=labels, classes=moved[self.classes])
 
 
-def find(archive: Archive) -> dict[str, list[Item]]:
-    """The pictures of each part: "train" and "test" where these folders are there, else all of them under "".
+# The names that people give to the parts of a data set.
+PARTS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("test", "testing"), "test"),
+    **dict.fromkeys(("val", "valid", "validation"), "validation"),
+}
 
-    Pictures are known by suffix; other files, and pictures in no folder, are left out.
+
+def find(archive: Archive) -> dict[str, list[Item]]:
+    """The pictures of each part: "train", "test" and "validation" where such folders are there, others under "".
+
+    One folder that holds all others is passed through. Pictures are known by suffix; other files, and pictures in
+    no folder, are left out.
     """
+    paths = [PurePosixPath(name) for name in archive.names]
+    paths = [path for path in paths if path.suffix.lower() in SUFFIXES]
+    outer = _outer_folders(paths)
     parts: dict[str, list[Item]] = {}
-    for name in archive.names:
-        path = PurePosixPath(name)
-        if path.suffix.lower() not in SUFFIXES:
-            continue
-        part = path.parts[0] if len(path.parts) > 2 and path.parts[0] in ("train", "test") else ""
-        inner = path.parts[1:] if part else path.parts
+    for path in paths:
+        inner = path.parts[outer:]
+        part = PARTS.get(inner[0].lower(), "") if len(inner) > 2 else ""
+        if part:
+            inner = inner[1:]
         if len(inner) >= 2:
-            parts.setdefault(part, []).append(Item(name, inner[0]))
+            parts.setdefault(part, []).append(Item(str(path), inner[0]))
     return parts
+
+
+def judged(parts: dict[str, list[Item]]) -> list[Item]:
+    """The pictures to judge a model on: those of "test", else of "validation", else of no part."""
+    return parts.get("test") or parts.get("validation") or parts.get("") or []
+
+
+def _outer_folders(paths: Sequence[PurePosixPath]) -> int:
+    """How many folders hold all pictures and are no part and no class: those of an archive of a folder."""
+    depth = 0
+    while True:
+        firsts = {path.parts[depth] for path in paths if len(path.parts) > depth + 1}
+        deep_enough = all(len(path.parts) > depth + 2 for path in paths)
+        if len(firsts) != 1 or not deep_enough or firsts.pop().lower() in PARTS:
+            return depth
+        depth += 1
 
 
 def decode(

@@ -43,8 +43,7 @@ def load(source: str | Path, preprocessing: Preprocessing, labels: tuple[str, ..
     if kept.name.endswith(".npz") and kept.is_file():
         return read(kept)
     archive = Archive(path)
-    parts = labelled.find(archive)
-    items = parts.get("test") or parts.get("") or []
+    items = labelled.judged(labelled.find(archive))
     if not items:
         raise DataError(f"{path}: no test pictures in it. Expected test/<class>/* or <class>/*.")
     unknown = sorted({item.label for item in items} - set(labels))

@@ -29,10 +29,13 @@ def load(data: Data, chain: Callable[[int | None], Preprocessing], seed: int) ->
     items = parts.get("train") or parts.get("") or []
     if not items:
         raise DataError(f"{data.source} has test/ but no train/. Add the training pictures as train/<class>/*.")
+    if "train" in parts and "" in parts:
+        stray = parts[""][0].name
+        raise DataError(f"{data.source} has pictures beside train/ (such as {stray}). Move them into train/ or test/.")
     labels = tuple(sorted({item.label for item in items}))
     preprocessing = chain(_common_size(archive, items))
     skipped = _not_pictures(archive)
-    if data.test is not None or "test" in parts:
+    if data.test is not None or {"test", "validation"} & set(parts):
         other = Archive(Path(data.test)) if data.test is not None else archive
         test_items = _test_items(other, labels)
         skipped |= _not_pictures(other)
@@ -45,8 +48,7 @@ def load(data: Data, chain: Callable[[int | None], Preprocessing], seed: int) ->
 
 
 def _test_items(archive: Archive, labels: Sequence[str]) -> list[Item]:
-    parts = labelled.find(archive)
-    items = parts.get("test") or parts.get("") or []
+    items = labelled.judged(labelled.find(archive))
     if not items:
         raise DataError(f"{archive.path}: no test pictures in it. Expected test/<class>/* or <class>/*.")
     unknown = sorted({item.label for item in items} - set(labels))

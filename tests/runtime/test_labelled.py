@@ -76,6 +76,31 @@ def test_classes_that_are_called_train_and_test_stay_classes(archive_of):
     assert {part: [item.label for item in items] for part, items in parts.items()} == {"": ["test", "train"]}
 
 
+@pytest.mark.parametrize("name", ["val", "valid", "Validation"])
+def test_a_validation_folder_judges_a_model_where_there_is_no_test_folder(name, archive_of):
+    files = {"train/cat/1.png": png(), "train/dog/1.png": png(), f"{name}/cat/2.png": png(), f"{name}/dog/2.png": png()}
+    parts = labelled.find(archive_of(files))
+    assert set(parts) == {"train", "validation"}
+    assert [item.name for item in labelled.judged(parts)] == [f"{name}/cat/2.png", f"{name}/dog/2.png"]
+
+
+def test_one_folder_that_holds_all_others_is_passed_through(archive_of):
+    parts = labelled.find(archive_of({f"pets/v2/{name}": content for name, content in FLAT.items()}))
+    assert set(parts) == {""}
+    assert {item.label for item in parts[""]} == set(LABELS)
+    assert parts[""][0].name == f"pets/v2/{min(FLAT)}"
+
+
+def test_parts_are_found_below_a_folder_that_holds_them(archive_of):
+    parts = labelled.find(archive_of({f"pets/{name}": content for name, content in SPLIT.items()}))
+    assert set(parts) == {"train", "test"}
+
+
+def test_a_single_class_is_no_folder_that_holds_all_others(archive_of):
+    parts = labelled.find(archive_of({"cat/1.png": png(), "cat/2.png": png()}))
+    assert {item.label for item in parts[""]} == {"cat"}
+
+
 def test_hidden_files_and_what_is_no_picture_are_left_out(archive_of):
     noise = {
         ".DS_Store": b"x",
