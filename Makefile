@@ -76,6 +76,12 @@ $(RUN)/report/report.json: $(RUN)/export/verification.json
 	set -o pipefail; $(BIN)/edgeproof benchmark $(RUN)/export/*-float32.tflite $(RUN)/export/*-int8.tflite \
 	  --data $(RUN) --out $(RUN)/report 2>&1 | tee -a $(RUN).log
 
+.PHONY: stock
+stock: data venv  ## export the stock-recipe Keras model beside the data: what the plain int8 converter makes of it
+	$(BIN)/edgeproof convert --keras $(EDGEPROOF_DATA)/models/stock-recipe/model.keras \
+	  --labels $(EDGEPROOF_DATA)/models/stock-recipe/labels.txt --input-range=-1,1 $(CIFAR) \
+	  --name stock-recipe --max-drop 10 --out runs/stock
+
 .PHONY: models
 models: data venv  ## train and export again what models/ ships: the CIFAR-100 classifier and the backbone
 	$(BIN)/edgeproof train --config models/cifar100-035-96.toml $(CIFAR) $(call IMAGENET,0.35_224) --out runs/models

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from edgeproof.runtime.accuracy import Probabilities
 from edgeproof.runtime.atomic import replacing, writable_folder, write_text
+from edgeproof.runtime.contract import digest
 from edgeproof.runtime.errors import ConfigError, DataError
 from edgeproof.runtime.labelled import LabelledPictures
 from edgeproof.runtime.labels import text as labels_text
@@ -44,6 +45,7 @@ def train(settings: config.Config, out: str | Path, *, overwrite: bool = False, 
     keras.utils.set_random_seed(settings.seed)
     data = dataset.load(settings.data, size=settings.network.size, seed=settings.seed)
     _check_class(sample_class, data.labels)
+    _check_unchanged(run, data)
     write_text(run.config, config.dump(settings))
     _write_data(run, data)
     model, epochs = _fit(run, data, settings)
@@ -97,6 +99,15 @@ def _check_class(label: str, labels: Sequence[str]) -> None:
         close = difflib.get_close_matches(label, labels, n=1)
         hint = f"Did you mean '{close[0]}'?" if close else f"Known are {', '.join(labels[:8])} …"
         raise ConfigError(f"--class {label}: no such class. {hint}")
+
+
+def _check_unchanged(run: Run, data: Dataset) -> None:
+    """Refuse to go on with other pictures than those that an unfinished run began with."""
+    if not any(run.checkpoints.glob("*.json")) or not run.test.is_file():
+        return
+    before = run.read_pictures()
+    if before.labels != data.labels or digest(before.hashes) != digest(data.test.hashes):
+        raise DataError(f"{run.folder} was begun with other pictures. Put them back, or start afresh with --overwrite.")
 
 
 def _confusion_table(matrix: NDArray[np.int64], labels: Sequence[str]) -> str:
