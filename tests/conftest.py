@@ -321,5 +321,6 @@ def colour_exports(colour_run, tmp_path_factory) -> Path:
     sample = calibration.choose(given.train, images=20, seed=0)
     out = tmp_path_factory.mktemp("exports")
     both = recipes.named(["float32", "int8"])
-    conversion.convert(given.reference, both, sample, given.evidence, out=out, max_drop=5.0, name="colours")
+    about = conversion.About(name="colours")
+    conversion.convert(given.reference, both, sample, given.evidence, out=out, max_drop=5.0, about=about)
     return out
