@@ -22,7 +22,7 @@ from edgeproof.runtime import contract as contracts
 from edgeproof.runtime.atomic import writable_folder, write_bytes, write_text
 from edgeproof.runtime.classifier import Classifier
 from edgeproof.runtime.contract import CONTRACT_NAME, LABELS_NAME, Contract
-from edgeproof.runtime.errors import DataError
+from edgeproof.runtime.errors import ConfigError, DataError
 from edgeproof.runtime.interpreter import Runner
 from edgeproof.runtime.labels import text as labels_text
 from edgeproof.runtime.modelfile import pack
@@ -61,8 +61,10 @@ def convert(
         raise DataError(f"The pictures are prepared for {size} pixels; the model takes {reference.size}.")
     if evidence.test.labels != reference.labels:
         raise DataError("The pictures' classes are not the model's labels. Give the data the model was trained on.")
-    folder = writable_folder(out)
     stem = (about.name or reference.name).replace("_", "-")
+    if Path(stem).name != stem:
+        raise ConfigError(f"--name {stem}: a name, not a path, is expected. Give the folder with --out.")
+    folder = writable_folder(out)
     for note in reference.notes:
         logger.info("%s: %s", stem, note)
     results = tuple(

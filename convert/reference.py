@@ -67,6 +67,8 @@ def _read(path: Path) -> Any:
 
 
 def _check(model: Any, labels: tuple[str, ...], path: Path) -> None:
+    if not getattr(model, "inputs", None):
+        raise ModelError(f"{path} does not say what it takes. Give it an input of a fixed size, and save it again.")
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ModelError(f"{path} has {len(model.inputs)} inputs and {len(model.outputs)} outputs; expected one each.")
     taken, given = model.inputs[0].shape, model.outputs[0].shape

@@ -1,0 +1,110 @@
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgeproof.convert import inputs
+from edgeproof.runtime import DataError, ModelError
+
+
+def put(folder, labels=("red", "green", "blue", "grey"), count=5):
+    colours = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200), "grey": (120, 120, 120)}
+    for label in labels:
+        (folder / label).mkdir(parents=True)
+        for number in range(count):
+            colour = tuple(np.clip(np.array(colours.get(label, (9, 9, 9))) + number, 0, 255))
+            Image.new("RGB", (6, 6), colour).save(folder / label / f"{number}.png")
+    return folder
+
+
+@pytest.fixture
+def from_keras(saved, tmp_path):
+    """Take the model of the mean colour with its labels in a file, in the order of its outputs."""
+    (tmp_path / "labels.txt").write_text("red\ngreen\nblue\ngrey\n")
+    model = saved()
+
+    def take(data, **changes):
+        given = {"labels": tmp_path / "labels.txt", "test_data": None, "input_range": (0.0, 255.0), "seed": 0}
+        return inputs.from_keras(changes.pop("model", model), data=str(data), **(given | changes))
+
+    return take
+
+
+def test_a_run_brings_its_model_its_training_pictures_and_its_reference(colour_run):
+    found = inputs.from_run(colour_run.folder)
+    assert found.reference.labels == ("blue", "green", "grey", "red")
+    assert found.reference.name == "mobilenetv2_035_32"
+    assert found.reference.size == (32, 32)
+    assert len(found.train) == 64
+    assert all(name.startswith("train/") for name in found.train.names)
+    pictures = colour_run.read_pictures()
+    np.testing.assert_array_equal(found.evidence.outputs, colour_run.read_predictions(pictures))
+    assert found.evidence.test.hashes == pictures.hashes
+    assert found.reference.provenance["seed"] == "0"
+
+
+def test_no_path_of_this_machine_gets_into_the_provenance(colour_run):
+    provenance = inputs.from_run(colour_run.folder).reference.provenance
+    assert provenance["data"] == "pictures"
+    assert not [value for value in provenance.values() if "/" in value]
+
+
+def test_a_missing_reference_is_computed_again(colour_run, tmp_path):
+    shutil.copytree(colour_run.folder, tmp_path / "run")
+    (tmp_path / "run" / "predictions.npz").unlink()
+    found = inputs.from_run(tmp_path / "run").evidence.outputs
+    np.testing.assert_allclose(found, colour_run.read_predictions(colour_run.read_pictures()), atol=1e-5)
+
+
+def test_an_unfinished_run_is_refused(colour_run, tmp_path):
+    shutil.copytree(colour_run.folder, tmp_path / "run")
+    (tmp_path / "run" / "metrics.json").unlink()
+    with pytest.raises(DataError, match=r"an unfinished training there \(no metrics\.json\)"):
+        inputs.from_run(tmp_path / "run")
+
+
+def test_a_run_whose_data_has_changed_since_is_refused(colour_run, colour_folder, tmp_path):
+    shutil.copytree(colour_run.folder, tmp_path / "run")
+    shutil.copytree(colour_folder, tmp_path / "pictures")
+    (tmp_path / "pictures" / "test" / "red" / "00.png").unlink()
+    config = tmp_path / "run" / "config.toml"
+    config.write_text(config.read_text().replace(str(colour_folder), str(tmp_path / "pictures")))
+    with pytest.raises(DataError, match=r"pictures has changed since .* was trained: other test pictures"):
+        inputs.from_run(tmp_path / "run")
+
+
+def test_anybodys_model_is_taken_with_labels_in_the_order_of_its_outputs(from_keras, tmp_path):
+    found = from_keras(put(tmp_path / "data"))
+    assert found.reference.labels == found.evidence.test.labels == ("red", "green", "blue", "grey")
+    answers = found.evidence.outputs.argmax(axis=1)
+    np.testing.assert_array_equal(answers, found.evidence.test.classes)
+    assert set(answers.tolist()) == {0, 1, 2, 3}
+    assert not set(found.train.names) & set(found.evidence.test.names)
+
+
+def test_a_second_path_brings_the_test_pictures(from_keras, tmp_path):
+    found = from_keras(put(tmp_path / "data"), test_data=str(put(tmp_path / "test", count=2)))
+    assert (len(found.train), len(found.evidence.test)) == (20, 8)
+
+
+def test_labels_that_do_not_match_the_folders_are_named(from_keras, tmp_path):
+    data = put(tmp_path / "data", ("red", "green", "blue", "pink"))
+    with pytest.raises(DataError, match=r"labels\.txt and the classes in .* do not match \(such as grey, pink\)"):
+        from_keras(data)
+
+
+def test_a_wrong_number_of_labels_is_refused(from_keras, tmp_path):
+    (tmp_path / "labels.txt").write_text("red\ngreen\n")
+    with pytest.raises(ModelError, match="gives 4 outputs, but there are 2 labels"):
+        from_keras(put(tmp_path / "data"))
+
+
+def test_a_model_of_oblong_pictures_is_refused(from_keras, tmp_path):
+    import keras
+
+    oblong = keras.Input((8, 6, 3))
+    answers = keras.layers.Dense(4, activation="softmax")(keras.layers.GlobalAveragePooling2D()(oblong))
+    keras.Model(oblong, answers).save(tmp_path / "oblong.keras")
+    with pytest.raises(DataError, match=r"oblong\.keras takes pictures of 8×6; only square inputs"):
+        from_keras(put(tmp_path / "data"), model=tmp_path / "oblong.keras")
