@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 export EDGEPROOF_DATA ?= $(abspath $(wildcard ../shared))
-export TF_CPP_MIN_LOG_LEVEL ?= 2
+export TF_CPP_MIN_LOG_LEVEL ?= 3
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 RUN ?= runs/cifar100
 .DELETE_ON_ERROR:
