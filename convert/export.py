@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.lite.python.convert_phase import ConverterError
 
 from edgeproof.convert.recipes import Recipe
 from edgeproof.runtime.chatter import silenced
@@ -32,9 +33,15 @@ def export(model: Any, recipe: Recipe, calibration: Pixels) -> bytes:
             if recipe.is_integer:
                 _make_integer(converter, calibration)
             return bytes(converter.convert())
-    except (RuntimeError, ValueError, tf.errors.OpError) as error:
-        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
-        raise ModelError(f"The model cannot be exported as {recipe.name} ({reason[:200]}).") from None
+    except (ConverterError, RuntimeError, ValueError, tf.errors.OpError) as error:
+        raise ModelError(f"The model cannot be exported as {recipe.name} ({_reason(error)}).") from None
+
+
+def _reason(error: Exception) -> str:
+    """The operators that TFLite lacks, where the converter names them among its many lines; else its first line."""
+    lines = str(error).strip().splitlines() or ["no reason given"]
+    lacking = [line.strip() for line in lines if line.startswith(("TF Select ops: ", "Custom ops: "))]
+    return "TFLite lacks some of its operators; " + "; ".join(lacking) if lacking else lines[0][:200]
 
 
 def _make_integer(converter: Any, calibration: Pixels) -> None:
