@@ -20,9 +20,8 @@ def silenced() -> Iterator[None]:
         return
     with _lock:
         _flush()
-        # All are looked at before any is copied: a copy takes the place of a closed one.
-        saved = {descriptor: os.dup(descriptor) for descriptor in [d for d in (1, 2) if _is_open(d)]}
-        null = os.open(os.devnull, os.O_WRONLY)
+        null, closed = _open_null()
+        saved = {descriptor: os.dup(descriptor) for descriptor in (1, 2) if descriptor not in closed}
         try:
             for descriptor in saved:
                 os.dup2(null, descriptor)
@@ -32,15 +31,19 @@ def silenced() -> Iterator[None]:
             for descriptor, copy in saved.items():
                 os.dup2(copy, descriptor)
                 os.close(copy)
-            os.close(null)
+            for descriptor in (null, *closed):
+                os.close(descriptor)
 
 
-def _is_open(descriptor: int) -> bool:
-    try:
-        os.fstat(descriptor)
-    except OSError:
-        return False
-    return True
+def _open_null() -> tuple[int, list[int]]:
+    """A descriptor of nowhere past the standard ones, and the standard ones that were closed and lead there too.
+
+    A copy of stdout would otherwise take the place of a closed stderr, and be written to in its name.
+    """
+    closed: list[int] = []
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        closed.append(descriptor)
+    return descriptor, closed
 
 
 def _flush() -> None:

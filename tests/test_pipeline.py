@@ -18,9 +18,9 @@ pytestmark = pytest.mark.slow
 SMALL = [
     "network.alpha=0.35",
     "network.weights=bundled",
-    "network.size=32",
+    "network.size=64",
     "network.dense=64",
-    "head.epochs=4",
+    "head.epochs=8",
     "finetune.epochs=1",
     "finetune.batch_norm=frozen",
     "finetune.flip=false",
@@ -63,7 +63,7 @@ def test_the_run_folder_holds_what_the_design_says(run):
     ):
         assert (run / name).is_file(), name
     with (run / "history.csv").open() as file:
-        assert [row["phase"] for row in csv.DictReader(file)] == ["head"] * 4 + ["finetune"]
+        assert [row["phase"] for row in csv.DictReader(file)] == ["head"] * 8 + ["finetune"]
 
 
 def test_float32_gives_keras_answer_on_every_test_picture(run):
