@@ -31,21 +31,25 @@ def from_keras(saved, tmp_path):
     return take
 
 
-def test_a_run_brings_its_model_its_training_pictures_and_its_reference(colour_run):
-    found = inputs.from_run(colour_run.folder)
-    assert found.reference.labels == ("blue", "green", "grey", "red")
-    assert found.reference.name == "mobilenetv2_035_32"
-    assert found.reference.size == (32, 32)
-    assert len(found.train) == 64
-    assert all(name.startswith("train/") for name in found.train.names)
+@pytest.fixture(scope="module")
+def taken(colour_run):
+    return inputs.from_run(colour_run.folder)
+
+
+def test_a_run_brings_its_model_its_training_pictures_and_its_reference(taken, colour_run):
+    assert taken.reference.labels == ("blue", "green", "grey", "red")
+    assert taken.reference.name == "mobilenetv2_035_32"
+    assert taken.reference.size == (32, 32)
+    assert len(taken.train) == 64
+    assert all(name.startswith("train/") for name in taken.train.names)
     pictures = colour_run.read_pictures()
-    np.testing.assert_array_equal(found.evidence.outputs, colour_run.read_predictions(pictures))
-    assert found.evidence.test.hashes == pictures.hashes
-    assert found.reference.provenance["seed"] == "0"
+    np.testing.assert_array_equal(taken.evidence.outputs, colour_run.read_predictions(pictures))
+    assert taken.evidence.test.hashes == pictures.hashes
+    assert taken.reference.provenance["seed"] == "0"
 
 
-def test_no_path_of_this_machine_gets_into_the_provenance(colour_run):
-    provenance = inputs.from_run(colour_run.folder).reference.provenance
+def test_no_path_of_this_machine_gets_into_the_provenance(taken):
+    provenance = taken.reference.provenance
     assert provenance["data"] == "pictures"
     assert not [value for value in provenance.values() if "/" in value]
 
