@@ -1,4 +1,5 @@
 import logging
+import shutil
 
 import keras
 import numpy as np
@@ -53,12 +54,18 @@ def test_two_checkpoints_are_kept(model, tmp_path):
     ]
 
 
-@pytest.mark.parametrize("damage", ["model cut", "model gone", "note cut", "note of another kind", "note not a text"])
+@pytest.mark.parametrize(
+    "damage",
+    ["model of another epoch", "model cut", "model gone", "note cut", "note of another kind", "note not a text"],
+)
 def test_a_damaged_newest_checkpoint_is_passed_over_with_a_warning(damage, model, tmp_path, caplog):
     for count in (1, 2):
         checkpoints.save(tmp_path, model, HISTORY[:count])
+        model.fit(PICTURES, TARGETS, epochs=1, batch_size=8, verbose=0)
     if damage == "model gone":
         (tmp_path / "epoch-002.keras").unlink()
+    elif damage == "model of another epoch":
+        shutil.copy(tmp_path / "epoch-001.keras", tmp_path / "epoch-002.keras")
     elif damage == "model cut":
         path = tmp_path / "epoch-002.keras"
         path.write_bytes(path.read_bytes()[:-100])
