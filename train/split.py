@@ -22,8 +22,14 @@ def stratified(classes: Indices, held_back: float, seed: int) -> tuple[Indices, 
 
 
 def balanced_sample(classes: Indices, count: int, seed: int) -> Indices:
-    """`count` indices with as many of each class as can be, in random order; all of them when there are fewer."""
+    """`count` indices with as many of each class as can be, in random order; all when there are fewer.
+
+    With fewer places than classes, the seed chooses which classes get one.
+    """
     generator = np.random.default_rng(seed)
     queues = [generator.permutation(np.flatnonzero(classes == label)) for label in np.unique(classes)]
+    if count < len(queues):
+        some = np.random.default_rng((seed, count)).permutation(len(queues))[:count]
+        queues = [queues[number] for number in some]
     turns = [queue[turn] for turn in range(max(map(len, queues), default=0)) for queue in queues if turn < len(queue)]
     return generator.permutation(np.array(turns[:count], np.int64))

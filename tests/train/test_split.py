@@ -65,6 +65,14 @@ def test_a_sample_depends_on_the_seed_and_mixes_the_classes():
     assert (np.diff(order) < 0).any()
 
 
+def test_fewer_places_than_classes_go_to_classes_that_the_seed_chooses():
+    many = np.repeat(np.arange(50), 4)
+    chosen = [set(many[balanced_sample(many, 10, seed)].tolist()) for seed in range(5)]
+    assert all(len(classes) == 10 for classes in chosen)
+    assert len({frozenset(classes) for classes in chosen}) == 5
+    assert max(max(classes) for classes in chosen) > 30
+
+
 def test_a_sample_of_nothing_is_empty():
     assert balanced_sample(np.array([], np.int64), 5, 0).tolist() == []
     assert balanced_sample(CLASSES, 0, 0).tolist() == []
