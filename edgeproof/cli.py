@@ -28,7 +28,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document inst
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars and no notes on stderr.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier run left in --out.")]
 Settings = Annotated[Path | None, typer.Option("--config", metavar="FILE.toml", help="Settings of the training.")]
-Set = Annotated[list[str], typer.Option("--set", metavar="SECTION.KEY=VALUE", help="One setting; may be repeated.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="One setting; may be repeated.")
+]
 
 
 def _version(wanted: bool) -> None:
@@ -52,7 +54,7 @@ def train(
     data: Annotated[str | None, typer.Option(help="digits, cifar100, or the path of a folder or zip.")] = None,
     test_data: Annotated[str | None, typer.Option(help="A second path, with the test pictures.")] = None,
     settings: Settings = None,
-    set_: Set = [],  # noqa: B006  (typer copies it)
+    set_: Set = None,
     sample_class: Annotated[str, typer.Option("--class", help="The class shown in plots/samples.png.")] = "",
     overwrite: Overwrite = False,
     json: Json = False,
@@ -64,7 +66,7 @@ def train(
 
     overrides = [f"data.source={json_text(data)}"] if data is not None else []
     overrides += [f"data.test={json_text(test_data)}"] if test_data is not None else []
-    chosen = config.load(settings, [*overrides, *set_])
+    chosen = config.load(settings, [*overrides, *(set_ or [])])
     with session.tensorflow():
         from edgeproof.train import training
 
@@ -78,7 +80,9 @@ def train(
 def convert(
     run_folder: Annotated[Path | None, typer.Argument(metavar="RUN", help="A run folder of `edgeproof train`.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where to write; RUN/export unless given.")] = None,
-    recipe: Annotated[list[str], typer.Option(help="float32 or int8; may be repeated. Both unless given.")] = [],  # noqa: B006
+    recipe: Annotated[
+        list[str] | None, typer.Option(help="float32 or int8; may be repeated. Both unless given.")
+    ] = None,
     max_drop: Annotated[float, typer.Option(help="Refuse a file that loses more points of top-1 than this.")] = 5.0,
     keras: Annotated[Path | None, typer.Option(help="Any Keras image classifier, instead of RUN.")] = None,
     labels: Annotated[Path | None, typer.Option(help="With --keras: its class names, one a line.")] = None,
