@@ -40,6 +40,18 @@ class About:
     license: str = ""
 
 
+@dataclass(frozen=True)
+class _Job:
+    """What every recipe of one conversion shares."""
+
+    reference: Reference
+    calibration: CalibrationSet
+    evidence: Evidence
+    stem: str
+    max_drop: float
+    about: About
+
+
 def convert(
     reference: Reference,
     recipes: Sequence[Recipe],
@@ -67,43 +79,33 @@ def convert(
     folder = writable_folder(out)
     for note in reference.notes:
         logger.info("%s: %s", stem, note)
-    results = tuple(
-        _export_one(reference, recipe, calibration, evidence, folder, stem, max_drop, about) for recipe in recipes
-    )
+    job = _Job(reference, calibration, evidence, stem, max_drop, about)
+    results = tuple(_export_one(job, recipe, folder) for recipe in recipes)
     summary = Summary(model=stem, max_drop=max_drop, results=results)
     write_text(folder / "verification.md", verification.markdown(summary))
     write_json(folder / "verification.json", summary)
     return summary
 
 
-def _export_one(
-    reference: Reference,
-    recipe: Recipe,
-    calibration: CalibrationSet,
-    evidence: Evidence,
-    folder: Path,
-    stem: str,
-    max_drop: float,
-    about: About,
-) -> Result:
-    name = f"{stem}-{recipe.name}"
+def _export_one(job: _Job, recipe: Recipe, folder: Path) -> Result:
+    name, labels, evidence = f"{job.stem}-{recipe.name}", job.reference.labels, job.evidence
     flatbuffer = metadata.with_metadata(
-        export(reference.model, recipe, calibration.pixels()),
+        export(job.reference.model, recipe, job.calibration.pixels()),
         name=name,
-        description=f"Image classifier of {len(reference.labels)} classes, {recipe.summary}.",
-        size=reference.size,
-        author=about.author,
-        license=about.license,
+        description=f"Image classifier of {len(labels)} classes, {recipe.summary}.",
+        size=job.reference.size,
+        author=job.about.author,
+        license=job.about.license,
     )
-    unverified = _contract(name, flatbuffer, reference, recipe, calibration, evidence)
+    unverified = _contract(name, flatbuffer, job, recipe)
     with TemporaryDirectory() as scratch:
         trial = Path(scratch) / f"{name}.tflite"
-        trial.write_bytes(_packed(flatbuffer, unverified, reference.labels))
+        trial.write_bytes(_packed(flatbuffer, unverified, labels))
         outputs = verification.outputs(Classifier(trial, num_threads=os.cpu_count() or 1), evidence.test)
     found = verification.compare(outputs, evidence.outputs, evidence.test)
-    content = _packed(flatbuffer, structs.replace(unverified, verification=found), reference.labels)
+    content = _packed(flatbuffer, structs.replace(unverified, verification=found), labels)
     result = verification.judge(
-        outputs, evidence, file=f"{name}.tflite", recipe=recipe.name, content=content, max_drop=max_drop
+        outputs, evidence, file=f"{name}.tflite", recipe=recipe.name, content=content, max_drop=job.max_drop
     )
     return _keep(result, content, folder, name)
 
@@ -125,27 +127,20 @@ def _keep(result: Result, content: bytes, folder: Path, name: str) -> Result:
     return structs.replace(result, file=kept.name)
 
 
-def _contract(
-    name: str,
-    flatbuffer: bytes,
-    reference: Reference,
-    recipe: Recipe,
-    calibration: CalibrationSet,
-    evidence: Evidence,
-) -> Contract:
+def _contract(name: str, flatbuffer: bytes, job: _Job, recipe: Recipe) -> Contract:
     runner = Runner(flatbuffer)
     return Contract(
         name=name,
         recipe=recipe.name,
-        preprocessing=evidence.test.preprocessing,
-        labels_sha256=contracts.sha256(labels_text(reference.labels).encode()),
+        preprocessing=job.evidence.test.preprocessing,
+        labels_sha256=contracts.sha256(labels_text(job.reference.labels).encode()),
         model_sha256=contracts.sha256(flatbuffer),
         input=runner.input,
         output=runner.output,
         quantisation=graph.quantisation(flatbuffer),
-        calibration=calibration.summary if recipe.is_integer else None,
+        calibration=job.calibration.summary if recipe.is_integer else None,
         provenance={
-            **reference.provenance,
+            **job.reference.provenance,
             "edgeproof": version("edgeproof"),
             "tensorflow": version("tensorflow"),
         },
