@@ -48,7 +48,7 @@ test-base: $(VENV)-base/.installed  ## the tests that a device can run, in an en
 
 $(VENV)-base/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)-base
-	$(VENV)-base/bin/python -m pip --disable-pip-version-check -q install -c constraints.txt -e . pytest
+	$(VENV)-base/bin/python -m pip --disable-pip-version-check -q install -c constraints.txt -e . build pytest setuptools
 	@touch $@
 
 # The data, the weights and the settings of the real runs; all of it outside the repository but the settings.
