@@ -22,11 +22,11 @@ from edgeproof.benchmarks.quality import check_labels, quality
 from edgeproof.benchmarks.report import FileReport, Report
 from edgeproof.benchmarks.sections import Section
 from edgeproof.benchmarks.timing_pictures import timing_pixels
-from edgeproof.runtime import Classifier, ConfigError, DataError, modelfile
+from edgeproof.runtime import Classifier, ConfigError, DataError
 from edgeproof.runtime.atomic import writable_folder, write_text
 from edgeproof.runtime.contract import sha256
+from edgeproof.runtime.foreign import Foreign, opened
 from edgeproof.runtime.labelled import LabelledPictures
-from edgeproof.runtime.modelfile import ModelFile
 
 log = logging.getLogger(__name__)
 
@@ -43,17 +43,6 @@ class Effort:
 
 FULL = Effort(rounds=4, warmup=10, calls=100, throughput_s=1.0)
 QUICK = Effort(rounds=2, warmup=3, calls=MIN_CALLS, throughput_s=0.2)
-
-
-@dataclass(frozen=True, slots=True)
-class Foreign:
-    """What a user says of the files that carry no contract."""
-
-    labels: tuple[str, ...] | None
-    input_range: tuple[float, float] | None
-
-
-NOTHING_SAID = Foreign(None, None)
 
 
 def benchmark(
@@ -79,7 +68,7 @@ def benchmark(
     counts, names = _checked_threads(threads), short_names(models)
     foreign = Foreign(tuple(labels) if labels is not None else None, input_range)
     machine, folder = environment(), writable_folder(out)
-    classifiers = [opened(model, foreign, max(counts)) for model in models]
+    classifiers = [opened(model, foreign, num_threads=max(counts)) for model in models]
     _check_pictures(pictures, classifiers, data_name)
     measured = _measured(classifiers, pictures, counts, QUICK if quick else FULL, foreign)
     parts = zip(names, classifiers, measured, strict=True)
@@ -137,17 +126,6 @@ def _check_pictures(pictures: LabelledPictures | None, classifiers: Sequence[Cla
         check_labels(classifier, pictures)
 
 
-def opened(model: Path, foreign: Foreign, threads: int) -> Classifier:
-    """Open a file; what a user says of foreign files goes to those without a contract alone. Raises `ModelError`."""
-    said = _said(modelfile.read(model), foreign)
-    return Classifier(model, labels=said.labels, input_range=said.input_range, num_threads=threads)
-
-
-def _said(file: ModelFile, foreign: Foreign) -> Foreign:
-    """What the user said, for a file that does not speak for itself."""
-    return foreign if file.contract is None else NOTHING_SAID
-
-
 def _measured(
     classifiers: Sequence[Classifier],
     pictures: LabelledPictures | None,
@@ -161,7 +139,7 @@ def _measured(
         for index, classifier in enumerate(classifiers):
             pixels = Path(scratch) / f"{index}.npy"
             np.save(pixels, timing_pixels(classifier, pictures))
-            said = _said(classifier.file, foreign)
+            said = foreign.of(classifier.file)
             jobs += [_job(classifier.file.path, pixels, threads, effort, said) for threads in counts]
         done = measure(jobs, rounds=effort.rounds)
     return [done[start : start + len(counts)] for start in range(0, len(done), len(counts))]

@@ -12,11 +12,12 @@ import numpy as np
 
 from edgeproof.convert import paired
 from edgeproof.convert.paired import Paired
-from edgeproof.runtime import modelfile, progress
+from edgeproof.runtime import progress
 from edgeproof.runtime.accuracy import Probabilities, same_answers, ties, top_k
 from edgeproof.runtime.classifier import Classifier
 from edgeproof.runtime.contract import Verification, digest, sha256
-from edgeproof.runtime.errors import DataError, ModelError
+from edgeproof.runtime.errors import DataError, ModelError, VerificationError
+from edgeproof.runtime.foreign import Foreign, opened
 from edgeproof.runtime.labelled import LabelledPictures
 from edgeproof.train.run import open_complete
 
@@ -52,14 +53,6 @@ class Evidence:
     outputs: Probabilities
 
 
-@dataclass(frozen=True)
-class Foreign:
-    """What a user says of a file without a contract."""
-
-    labels: tuple[str, ...] | None = None
-    input_range: tuple[float, float] | None = None
-
-
 def evidence_of(folder: str | Path) -> Evidence:
     """A complete run's test pictures, and the reference outputs that it keeps; no TensorFlow is needed for them.
 
@@ -83,12 +76,18 @@ def verify(paths: Sequence[Path], evidence: Evidence, *, max_drop: float, foreig
 
 
 def _verify_one(path: Path, evidence: Evidence, max_drop: float, foreign: Foreign) -> Result:
-    file = modelfile.read(path)
-    said = foreign if file.contract is None else Foreign()
-    classifier = Classifier(path, labels=said.labels, input_range=said.input_range, num_threads=os.cpu_count() or 1)
-    recipe = file.contract.recipe if file.contract is not None else "unknown"
+    classifier = opened(path, foreign, num_threads=os.cpu_count() or 1)
+    contract = classifier.file.contract
+    recipe = contract.recipe if contract is not None else "unknown"
     found = outputs(classifier, evidence.test)
     return judge(found, evidence, file=path.name, recipe=recipe, content=path.read_bytes(), max_drop=max_drop)
+
+
+def gate(summary: Summary) -> None:
+    """Raise `VerificationError` when a file of the summary was not accepted."""
+    refused = ", ".join(result.file for result in summary.results if not result.accepted)
+    if refused:
+        raise VerificationError(f"{refused}: the drop is beyond {summary.max_drop:g} points.")
 
 
 def judge(

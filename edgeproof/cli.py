@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgeproof import __version__, session
-from edgeproof.runtime.errors import ConfigError, VerificationError
+from edgeproof.runtime.errors import ConfigError
 
 if TYPE_CHECKING:
-    from edgeproof.convert.verification import Summary
+    from edgeproof.runtime.foreign import Foreign
 
 app = typer.Typer(
     name="edgeproof",
@@ -113,7 +113,7 @@ def convert(
     if (run_folder is not None and run_folder.is_dir()) or keras is not None:
         writable_folder(place)
     with session.tensorflow():
-        from edgeproof.convert import calibration, conversion, inputs
+        from edgeproof.convert import calibration, conversion, inputs, verification
 
     if keras is not None and labels is not None and data is not None:
         given = inputs.from_keras(keras, labels=labels, data=data, test_data=test_data, input_range=span, seed=seed)
@@ -135,7 +135,7 @@ def convert(
     from edgeproof import show
 
     show.conversion(summary, place, as_json=json)
-    _gate(summary)
+    verification.gate(summary)
 
 
 @app.command()
@@ -155,14 +155,11 @@ def verify(
     with session.extra("train"):
         from edgeproof.convert import verification
     from edgeproof import show
-    from edgeproof.runtime import labels as label_files
 
-    foreign = verification.Foreign(
-        label_files.read(labels) if labels else None, _range(input_range) if input_range else None
-    )
+    foreign = _foreign(labels, input_range)
     summary = verification.verify(models, verification.evidence_of(against), max_drop=max_drop, foreign=foreign)
     show.verification(summary, as_json=json)
-    _gate(summary)
+    verification.gate(summary)
 
 
 @app.command()
@@ -209,12 +206,11 @@ def benchmark(
     session.set_up(quiet)
     from edgeproof import show
     from edgeproof.benchmarks import benchmarking
-    from edgeproof.runtime import labels as label_files
     from edgeproof.runtime import testset
+    from edgeproof.runtime.foreign import opened
 
-    names = label_files.read(labels) if labels else None
-    span = _range(input_range) if input_range else None
-    first = benchmarking.opened(models[0], benchmarking.Foreign(names, span), threads=1)
+    foreign = _foreign(labels, input_range)
+    first = opened(models[0], foreign, num_threads=1)
     report = benchmarking.benchmark(
         models,
         out=out,
@@ -222,8 +218,8 @@ def benchmark(
         data_name=data.name if data else "",
         threads=threads,
         quick=quick,
-        labels=names,
-        input_range=span,
+        labels=foreign.labels,
+        input_range=foreign.input_range,
         command=shlex.join(["edgeproof", *sys.argv[1:]]),
     )
     show.benchmark(report, out, as_json=json)
@@ -254,10 +250,11 @@ def run(arguments: list[str]) -> int:
     return session.status_of(lambda: app(arguments or ["--help"], prog_name="edgeproof", standalone_mode=False))
 
 
-def _gate(summary: Summary) -> None:
-    refused = ", ".join(result.file for result in summary.results if not result.accepted)
-    if refused:
-        raise VerificationError(f"{refused}: the drop is beyond {summary.max_drop:g} points.")
+def _foreign(labels: Path | None, input_range: str | None) -> Foreign:
+    from edgeproof.runtime import labels as label_files
+    from edgeproof.runtime.foreign import Foreign
+
+    return Foreign(label_files.read(labels) if labels else None, _range(input_range) if input_range else None)
 
 
 def _range(text: str) -> tuple[float, float]:

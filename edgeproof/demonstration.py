@@ -11,10 +11,9 @@ from PIL import Image
 from edgeproof import models
 from edgeproof.benchmarks import benchmarking
 from edgeproof.benchmarks.sections import Figure, Section, Table
-from edgeproof.convert import calibration, conversion, inputs, recipes
+from edgeproof.convert import calibration, conversion, inputs, recipes, verification
 from edgeproof.convert.verification import Summary
 from edgeproof.runtime import Classifier
-from edgeproof.runtime.errors import VerificationError
 from edgeproof.runtime.labelled import LabelledPictures
 from edgeproof.train import config, training
 from edgeproof.train.run import Run
@@ -53,9 +52,7 @@ def run(out: Path, *, overwrite: bool) -> Path:
         max_drop=MAX_DROP,
         about=conversion.About(name="digits-mobilenetv2-035-96"),
     )
-    refused = [result.file for result in summary.results if not result.accepted]
-    if refused:
-        raise VerificationError(f"{', '.join(refused)}: the drop is beyond {MAX_DROP:g} points.")
+    verification.gate(summary)
     files = [out / "export" / result.file for result in summary.results]
     benchmarking.benchmark(
         files,

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from edgeproof.convert import verification
-from edgeproof.convert.verification import Evidence, Foreign, Summary
+from edgeproof.convert.verification import Evidence, Summary
 from edgeproof.runtime import Classifier, DataError, ModelError
 from edgeproof.runtime.contract import digest, sha256
+from edgeproof.runtime.foreign import Foreign
 from edgeproof.runtime.pixels import Preprocessing, Resize
 
 
