@@ -13,9 +13,8 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgeproof.convert.graph import model_of
+from edgeproof.convert.graph import Graph
 from edgeproof.runtime.contract import CONTRACT_NAME, LABELS_NAME
-from edgeproof.runtime.modelfile import IDENTIFIER
 
 METADATA_NAME = b"TFLITE_METADATA"
 METADATA_IDENTIFIER = b"M001"
@@ -31,18 +30,18 @@ def with_metadata(
     flatbuffer: bytes, *, name: str, description: str, size: tuple[int, int], author: str = "", license: str = ""
 ) -> bytes:
     """The flatbuffer with metadata for an image classifier of raw RGB pixels, `size` = (height, width)."""
-    model = model_of(flatbuffer)
-    content = metadata(name=name, description=description, size=size, author=author, license=license)
+    graph = Graph.read(flatbuffer)
+    model = graph.model
     buffer = schema.BufferT()
-    buffer.data = np.frombuffer(content, np.uint8)
-    model.buffers = [_aligned(old) for old in [*model.buffers, buffer]]
+    buffer.data = np.frombuffer(
+        metadata(name=name, description=description, size=size, author=author, license=license), np.uint8
+    )
+    model.buffers.append(buffer)
     entry = schema.MetadataT()
     entry.name, entry.buffer = METADATA_NAME, len(model.buffers) - 1
     kept = [old for old in model.metadata or [] if old.name != METADATA_NAME]
     model.metadata = [*kept, entry]
-    builder = flatbuffers.Builder(len(flatbuffer) + 2 * len(content))
-    builder.Finish(model.Pack(builder), file_identifier=IDENTIFIER)
-    return bytes(builder.Output())
+    return graph.packed()
 
 
 def metadata(*, name: str, description: str, size: tuple[int, int], author: str = "", license: str = "") -> bytes:
@@ -134,26 +133,3 @@ def _byte(value: int) -> _Scalar:
 
 def _uint(value: int) -> _Scalar:
     return _Scalar("Uint32", value)
-
-
-class _AlignedBuffer(schema.BufferT):  # type: ignore[misc]  # the generated schema has no types
-    """A buffer on a 16-byte boundary, as the schema demands and its generated Python code forgets."""
-
-    def Pack(self, builder: Any) -> int:
-        data = None
-        if self.data is not None and len(self.data):
-            content = np.asarray(self.data, np.uint8)
-            builder.StartVector(1, len(content), 16)
-            builder.head = builder.head - len(content)
-            builder.Bytes[builder.head : builder.head + len(content)] = content.tobytes()
-            data = builder.EndVector()
-        schema.BufferStart(builder)
-        if data is not None:
-            schema.BufferAddData(builder, data)
-        return int(schema.BufferEnd(builder))
-
-
-def _aligned(buffer: Any) -> _AlignedBuffer:
-    aligned = _AlignedBuffer()
-    aligned.data = buffer.data
-    return aligned

@@ -1,0 +1,124 @@
+"""A float graph to one with integer weights, by LiteRT's own quantiser; the ranges of activations are given to it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from edgeproof.convert.graph import Graph
+from edgeproof.runtime.chatter import silenced
+from edgeproof.runtime.errors import ModelError
+
+# One (low, high) in real units for each activation, by the number of its tensor.
+Ranges = Mapping[int, tuple[float, float]]
+Rules = list[dict[str, Any]]
+
+
+def float16(graph: Graph) -> Graph:
+    """Weights in float16, everything computed in float32."""
+    weights = {"num_bits": 16, "symmetric": True, "granularity": "TENSORWISE", "dtype": "FLOAT"}
+    settings = {"weight_tensor_config": weights, "compute_precision": "FLOAT", "explicit_dequantize": True}
+    rule = {"regex": ".*", "operation": "*", "algorithm_key": "float_casting", "op_config": settings}
+    return _quantised(graph, [rule], {})
+
+
+def weights8(graph: Graph) -> Graph:
+    """Weights in int8 per channel, everything computed in float32."""
+    from litert_quantizer import recipe
+
+    return _quantised(graph, recipe.weight_only_wi8_afp32(), {})
+
+
+def dynamic(graph: Graph, *, least_weights: int = 0) -> Graph:
+    """Weights in int8 per channel, activations quantised while the model runs.
+
+    Tensors of fewer than `least_weights` weights stay float.
+    """
+    from litert_quantizer import recipe
+
+    rules = [dict(rule) for rule in recipe.dynamic_wi8_afp32()]
+    for rule in rules:
+        rule["op_config"] = {**rule["op_config"], "min_weight_elements": least_weights}
+    return _quantised(graph, rules, {})
+
+
+def static(
+    graph: Graph, ranges: Ranges, *, activation_bits: int = 8, in_float: Sequence[int] = (), float_head: bool = False
+) -> Graph:
+    """Weights in int8 per channel, activations in int8 or int16 by `ranges`; input and output are integers too.
+
+    Operators `in_float` stay as they are, between added DEQUANTIZE and QUANTIZE. With `float_head` the last
+    dense layer gives float logits from int8 weights, and what follows it stays float.
+    """
+    from litert_quantizer import recipe
+
+    rules: Rules = list(recipe.static_wi8_ai8() if activation_bits == 8 else recipe.static_wi8_ai16())
+    if float_head:
+        logits, *behind = head(graph)
+        rules += [{**recipe.dynamic_wi8_afp32()[0], "regex": _exactly(graph, logits)}]
+        rules += [_untouched(graph, operator) for operator in behind]
+    rules += [_untouched(graph, operator) for operator in in_float]
+    found = _quantised(graph, rules, ranges)
+    if activation_bits == 16:
+        for number, operator in enumerate(found.operators):
+            if found.kind(number) in ("ADD", "SUB"):
+                # The quantiser leaves the schema's default, which promises scales that are powers of two.
+                operator.builtinOptions.potScaleInt16 = False
+    return found
+
+
+def head(graph: Graph) -> list[int]:
+    """The last dense layer and what follows it, where one value a class is all that follows; else nothing."""
+    found: list[int] = []
+    tensor = graph.outputs[0]
+    while (operator := graph.producer(tensor)) is not None:
+        found.insert(0, operator)
+        if graph.kind(operator) == "FULLY_CONNECTED":
+            return found
+        if graph.kind(operator) not in ("SOFTMAX", "LOGISTIC") or len(graph.taken(operator)) != 1:
+            break
+        tensor = graph.taken(operator)[0]
+    return []
+
+
+def _untouched(graph: Graph, operator: int) -> dict[str, Any]:
+    return {"regex": _exactly(graph, operator), "operation": "*", "algorithm_key": "no_quantize", "op_config": {}}
+
+
+def _exactly(graph: Graph, operator: int) -> str:
+    """A pattern for the quantiser, which searches it in the joined names of an operator's outputs."""
+    return f"^{re.escape(graph.name(graph.given(operator)))}"
+
+
+def _quantised(graph: Graph, rules: Rules, ranges: Ranges) -> Graph:
+    from litert_quantizer.quantizer import Quantizer
+
+    known = {
+        graph.name(tensor): {"min": np.array(low, np.float32), "max": np.array(high, np.float32)}
+        for tensor, (low, high) in ranges.items()
+    }
+    try:
+        with _quiet():
+            made = Quantizer(graph.packed(), rules).quantize(known or None, enable_progress_report=False)
+    except (ValueError, RuntimeError, KeyError, NotImplementedError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"LiteRT's quantiser cannot handle the model ({reason[:200]}).") from None
+    return Graph.read(bytes(made.quantized_model))
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The quantiser prints a report and warns of its own interpreter."""
+    with (
+        silenced(),
+        warnings.catch_warnings(action="ignore"),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
+        yield
