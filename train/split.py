@@ -1,5 +1,7 @@
 """Seeded splits and samples by class."""
 
+from collections.abc import Collection
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,13 +23,17 @@ def stratified(classes: Indices, held_back: float, seed: int) -> tuple[Indices, 
     return np.setdiff1d(np.arange(len(classes)), chosen), chosen
 
 
-def balanced_sample(classes: Indices, count: int, seed: int) -> Indices:
+def balanced_sample(classes: Indices, count: int, seed: int, *, without: Collection[int] = ()) -> Indices:
     """`count` indices with as many of each class as can be, in random order; all when there are fewer.
 
-    With fewer places than classes, the seed chooses which classes get one.
+    With fewer places than classes, the seed chooses which classes get one. Indices in `without` are passed over:
+    the next of their class take their place.
     """
     generator = np.random.default_rng(seed)
     queues = [generator.permutation(np.flatnonzero(classes == label)) for label in np.unique(classes)]
+    if without:
+        left = [queue[~np.isin(queue, list(without))] for queue in queues]
+        queues = [queue for queue in left if len(queue)]
     if count < len(queues):
         some = np.random.default_rng((seed, count)).permutation(len(queues))[:count]
         queues = [queues[number] for number in some]

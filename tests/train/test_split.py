@@ -76,3 +76,22 @@ def test_fewer_places_than_classes_go_to_classes_that_the_seed_chooses():
 def test_a_sample_of_nothing_is_empty():
     assert balanced_sample(np.array([], np.int64), 5, 0).tolist() == []
     assert balanced_sample(CLASSES, 0, 0).tolist() == []
+
+
+def test_indices_that_are_passed_over_are_replaced_by_others_of_their_class():
+    chosen = balanced_sample(CLASSES, 12, 0).tolist()
+    others = balanced_sample(CLASSES, 12, 0, without=chosen[:2])
+    assert counts(others) == [3, 3, 3, 3]
+    assert not set(chosen[:2]) & set(others.tolist())
+    assert set(chosen[2:]) <= set(others.tolist())
+
+
+def test_passing_over_what_was_not_chosen_changes_nothing():
+    chosen = balanced_sample(CLASSES, 12, 0)
+    others = sorted(set(range(len(CLASSES))) - set(chosen.tolist()))[:5]
+    assert balanced_sample(CLASSES, 12, 0, without=others).tolist() == chosen.tolist()
+
+
+def test_a_class_that_is_passed_over_as_a_whole_gives_its_places_to_others():
+    whole = np.flatnonzero(CLASSES == 2).tolist()
+    assert counts(balanced_sample(CLASSES, 12, 0, without=whole)) == [4, 4, 0, 4]
