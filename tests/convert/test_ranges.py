@@ -202,12 +202,11 @@ def test_a_large_batch_and_a_small_one_weigh_by_their_values():
     assert observer.counts[[0, -1]].tolist() == [SAMPLE, pytest.approx(4 * SAMPLE, rel=1e-4)]
 
 
-def test_the_values_of_five_pictures_are_observed_in_a_tenth_of_a_second():
-    values = np.random.default_rng(3).random((5, 48, 48, 96), np.float32)
-    seen(values[:1])
-    started = time.perf_counter()
+def test_the_values_of_fifty_pictures_are_observed_in_a_quarter_of_a_second():
+    values = np.random.default_rng(3).random((50, 48, 48, 96), np.float32)
+    started = time.process_time()
     seen(values)
-    assert time.perf_counter() - started < 0.1
+    assert time.process_time() - started < 0.25
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
