@@ -28,7 +28,7 @@ demo: venv  ## the whole way on embedded data, ending with one HTML report
 
 .PHONY: test
 test: venv  ## all tests but the ones of peers (under 6 minutes on 2 cores)
-	$(BIN)/python -m pytest -m 'not peer'
+	$(BIN)/python -m pytest -m 'not peer and not data'
 
 .PHONY: check
 check: venv typing  ## ruff, mypy --strict, and the rules about layers, layout and packaging
@@ -44,7 +44,7 @@ typing:
 
 .PHONY: test-base
 test-base: $(VENV)-base/.installed  ## the tests that a device can run, in an environment without TensorFlow
-	$(VENV)-base/bin/python -m pytest -m 'not peer'
+	$(VENV)-base/bin/python -m pytest -m 'not peer and not data'
 
 $(VENV)-base/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)-base

@@ -1,5 +1,8 @@
 """A Keras classifier of the mean colour, as another user might have trained it: the twin of the tiny model."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -40,3 +43,12 @@ def saved(mean_colour, tmp_path):
         return tmp_path / name
 
     return save
+
+
+@pytest.fixture(scope="session")
+def edgeproof_data() -> Path:
+    """The folder with the real data and the stock-recipe model; the test is skipped where it is not named."""
+    folder = os.environ.get("EDGEPROOF_DATA", "")
+    if not (Path(folder) / "models" / "stock-recipe").is_dir():
+        pytest.skip("EDGEPROOF_DATA names no folder with models/stock-recipe")
+    return Path(folder)
