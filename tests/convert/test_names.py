@@ -158,12 +158,22 @@ def test_a_sequential_with_default_names_keeps_them_apart(monkeypatch):
     keras.backend.clear_session()
     keras.utils.set_random_seed(0)
     row = [L.Conv2D(4, 3, activation="relu"), L.BatchNormalization(), L.Conv2D(4, 3, padding="same"), L.ReLU()]
-    row += [L.Conv2D(4, 3, padding="same"), L.Flatten(), L.Dense(8, activation="relu"), L.Dense(4), L.Softmax()]
+    row += [
+        L.MaxPooling2D(),
+        L.Conv2D(4, 3, padding="same"),
+        L.MaxPooling2D(),
+        L.Flatten(),
+        L.Dense(8, activation="relu"),
+        L.Dense(4),
+        L.Softmax(),
+    ]
     model = randomised(keras.Sequential([keras.Input((8, 8, 3)), L.Rescaling(1 / 255), *row]))
     graph = exported(model)
     right, judged = share_right(model, graph, monkeypatch)
     assert right == judged == 5
-    assert list(layer_names(graph, model).values())[-2:] == ["dense_1", "softmax"]
+    names = list(layer_names(graph, model).values())
+    assert [name for name in names if name.startswith("max")] == ["max_pooling2d", "max_pooling2d_1"]
+    assert names[-2:] == ["dense_1", "softmax"]
 
 
 def test_names_tell_layers_apart_whose_weights_are_the_same(colour_run, colour_exports):
