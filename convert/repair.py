@@ -1,0 +1,194 @@
+"""Repair without retraining: a quantised graph's weights and biases are chosen anew, by what each layer gives.
+
+The float and the quantised graph run side by side on calibration pictures. Each layer's weights are rounded, and its
+bias chosen, for the inputs that it really gets in the quantised graph and the outputs that it should give; then it
+runs, and the next layer makes good what is left. The choice of the bias is the bias correction of Nagel et al. 2019,
+"Data-free quantization through weight equalization and bias correction", by measured means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from numpy.typing import NDArray
+
+from edgeproof.convert import rounding
+from edgeproof.convert.execution import Execution, as_input
+from edgeproof.convert.graph import WEIGHTED, Graph
+from edgeproof.convert.rounding import How, Rounded, Rows
+from edgeproof.runtime import progress
+from edgeproof.runtime.pixels import Pixels
+
+# More rows (pictures times places) no longer change the covariance of a layer's inputs.
+ROWS = 40_000
+# Larger layers would need a covariance of gigabytes: their weights are rounded to nearest.
+LARGEST = 4_608
+_BOUNDS = {"RELU": (0.0, np.inf), "RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0)}
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """The layers that were repaired, by the name of their output tensor, and why others were left alone."""
+
+    layers: Mapping[str, Rounded]
+    left_alone: Mapping[str, str]
+
+
+def repair(reference: Graph, target: Graph, pixels: Pixels, *, how: How, seed: int = 0) -> Repair:
+    """Choose the weights and biases of `target` in place, for it to give what the float graph `reference` gives.
+
+    Operators are the same where their output tensors have the same name. `pixels` has shape (n, height, width, 3).
+    """
+    float_run = Execution(reference, as_input(reference, pixels))
+    run = Execution(target, as_input(target, pixels))
+    twins = {reference.name(reference.given(number)): number for number in range(len(reference.operators))}
+    draw = np.random.default_rng(seed)
+    layers: dict[str, Rounded] = {}
+    left_alone: dict[str, str] = {}
+    with progress.bar("Repair", len(target.operators)) as advance:
+        for operator in range(len(target.operators)):
+            name = target.name(target.given(operator))
+            twin = twins.get(name)
+            if twin is not None and reference.kind(twin) == target.kind(operator):
+                wanted = float_run.computed(twin, without_activation=reference.kind(twin) in WEIGHTED)
+                reason = _obstacle(target, operator)
+                if target.kind(operator) in WEIGHTED and reason:
+                    left_alone[name] = reason
+                elif target.kind(operator) in WEIGHTED:
+                    inputs = run.real(target.taken(operator)[0])
+                    layers[name] = _solve(reference, twin, inputs, wanted, how, draw)
+                    install(target, operator, layers[name])
+                float_run.advance(twin, _activated(wanted, reference.activation(twin)))
+            run.advance(operator)
+            advance(1)
+    return Repair(layers, left_alone)
+
+
+def install(graph: Graph, operator: int, found: Rounded) -> None:
+    """Write weights and bias into an operator: integers with their scales, or the reals that they stand for."""
+    inputs = [int(tensor) for tensor in graph.operators[operator].inputs]
+    weights, bias = stored_weights(graph, operator), inputs[2]
+    if graph.is_float(weights):
+        graph.set_constant(weights, found.real(depthwise=graph.kind(operator) == "DEPTHWISE_CONV_2D"))
+        graph.set_constant(bias, found.bias)
+        return
+    graph.set_constant(weights, found.integers)
+    graph.tensors[weights].quantization.scale = found.scale.astype(np.float32)
+    graph.tensors[weights].quantization.zeroPoint = np.zeros(len(found.scale), np.int64)
+    if graph.is_float(bias):
+        graph.set_constant(bias, found.bias)
+        return
+    scale = found.scale * graph.affine(inputs[0]).scale[0]
+    limit = np.iinfo(np.int32).max  # also for the int64 biases of 16-bit activations: larger ones make no sense
+    graph.set_constant(bias, np.clip(np.rint(found.bias / scale), -limit, limit))
+    graph.tensors[bias].quantization.scale = scale.astype(np.float32)
+    graph.tensors[bias].quantization.zeroPoint = np.zeros(len(scale), np.int64)
+
+
+def stored_weights(graph: Graph, operator: int) -> int:
+    """The tensor that holds a layer's weights, also where a DEQUANTIZE stands between."""
+    weights = int(graph.operators[operator].inputs[1])
+    maker = graph.producer(weights)
+    return weights if maker is None else int(graph.operators[maker].inputs[0])
+
+
+def _obstacle(graph: Graph, operator: int) -> str:
+    """Why a layer's weights cannot be chosen anew; empty where they can."""
+    if graph.kind(operator) not in WEIGHTED:
+        return ""
+    inputs = [int(tensor) for tensor in graph.operators[operator].inputs]
+    if len(inputs) < 3 or inputs[2] < 0:
+        return "it has no bias"
+    weights = graph.constant(inputs[1])
+    if weights is None or weights.dtype not in (np.int8, np.float32):
+        return "its weights are neither int8 nor float32"
+    if any(len(graph.consumers(tensor)) > 1 for tensor in inputs[1:3]):
+        return "its weights are used twice"
+    depthwise = graph.kind(operator) == "DEPTHWISE_CONV_2D"
+    if weights.shape[-1] != graph.shape(graph.taken(operator)[0])[-1]:
+        return "its channels are in groups"
+    if not depthwise and weights[0].size > LARGEST:
+        return f"it has {weights[0].size} inputs an output"
+    return ""
+
+
+def _solve(
+    graph: Graph, operator: int, inputs: NDArray[Any], wanted: NDArray[Any], how: How, draw: np.random.Generator
+) -> Rounded:
+    weights = graph.constant(int(graph.operators[operator].inputs[1]))
+    if weights is None:
+        raise ValueError(f"Operator {operator} has no constant weights.")
+    chosen = _pictures(inputs, wanted, draw)
+    seen, targets = _rows(graph, operator, inputs[chosen], weights), wanted[chosen].reshape(-1, wanted.shape[-1])
+    if graph.kind(operator) == "DEPTHWISE_CONV_2D":
+        channels = weights.shape[-1]
+        some = draw.permutation(len(seen))[: min(ROWS // 2, 1 + 1_000_000 // channels)]
+        bounds = _BOUNDS.get(graph.activation(operator), (-np.inf, np.inf))
+        found = rounding.depthwise(
+            seen[some].reshape(len(some), -1, channels).transpose(2, 0, 1).astype(np.float64),
+            targets[some].T.astype(np.float64),
+            weights.reshape(-1, channels).T.astype(np.float64),
+            how,
+            bounds=bounds,
+        )
+        integers = found.integers.T.reshape(weights.shape)
+    else:
+        some = draw.permutation(len(seen))[:ROWS] if len(seen) > ROWS else np.arange(len(seen))
+        rows = Rows(seen[some].astype(np.float64), targets[some].astype(np.float64))
+        found = rounding.dense(rows, weights.reshape(len(weights), -1).astype(np.float64), how)
+        integers = found.integers.reshape(weights.shape)
+    return Rounded(integers, found.scale, found.bias)
+
+
+def _pictures(inputs: NDArray[Any], wanted: NDArray[Any], draw: np.random.Generator) -> NDArray[np.int64]:
+    """As many pictures as give some times the rows that are needed, and no fewer than a hundred."""
+    places = int(np.prod(wanted.shape[1:-1]))
+    enough = max(100, 2 * ROWS // places)
+    if enough >= len(inputs):
+        return np.arange(len(inputs))
+    return np.sort(draw.permutation(len(inputs))[:enough])
+
+
+def _rows(graph: Graph, operator: int, inputs: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
+    """What each output place sees, of shape (rows, k·k·channels), in the order of the weights."""
+    if graph.kind(operator) == "FULLY_CONNECTED":
+        return inputs.reshape(-1, weights.shape[-1])
+    options = graph.operators[operator].builtinOptions
+    steps, holes = (options.strideH, options.strideW), (options.dilationHFactor, options.dilationWFactor)
+    height, width = weights.shape[1:3]
+    found = windows(inputs, (height, width), steps, holes, same=options.padding == schema.Padding.SAME)
+    return found.reshape(-1, height * width * inputs.shape[-1])
+
+
+def windows(
+    values: NDArray[Any], size: tuple[int, int], steps: tuple[int, int], holes: tuple[int, int], *, same: bool
+) -> NDArray[Any]:
+    """The windows of a convolution, of shape (n, out height, out width, height, width, channels), zeros around."""
+    outs, before = [], []
+    for length, window, step, hole in zip(values.shape[1:3], size, steps, holes, strict=True):
+        reach = (window - 1) * hole + 1
+        out = -(-length // step) if same else (length - reach) // step + 1
+        missing = max((out - 1) * step + reach - length, 0) if same else 0
+        outs.append(out)
+        before.append((missing // 2, missing - missing // 2))
+    padded = np.pad(values, ((0, 0), *before, (0, 0)))
+    found = np.empty((len(values), *outs, *size, values.shape[-1]), values.dtype)
+    for row in range(size[0]):
+        for column in range(size[1]):
+            top, left = row * holes[0], column * holes[1]
+            found[:, :, :, row, column] = padded[
+                :, top : top + outs[0] * steps[0] : steps[0], left : left + outs[1] * steps[1] : steps[1]
+            ][:, : outs[0], : outs[1]]
+    return found
+
+
+def _activated(values: NDArray[Any], activation: str) -> NDArray[Any]:
+    if activation == "NONE":
+        return values
+    if activation not in _BOUNDS:
+        raise ValueError(f"Expected a fused activation that is cut at bounds, got {activation}.")
+    return np.clip(values, *_BOUNDS[activation]).astype(values.dtype)
