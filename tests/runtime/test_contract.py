@@ -51,6 +51,12 @@ def test_a_part_that_this_version_does_not_know_is_passed_over(written):
     assert contract.decode(changed(written, note="from a later version"), "x") == written
 
 
+def test_a_calibration_of_an_earlier_version_says_nothing_of_movement(written):
+    calibration = {"images": 300, "classes": 10, "seed": 0, "digest": "0" * 64, "estimator": "min-max"}
+    found = contract.decode(changed(written, calibration=calibration), "x").calibration
+    assert (found.images, found.estimator, found.movement) == (300, "min-max", None)
+
+
 @pytest.mark.parametrize("part", ["labels_sha256", "model_sha256", "preprocessing", "input", "format"])
 def test_a_missing_part_is_named(written, part):
     with pytest.raises(ModelError, match=rf"x\.tflite: its edgeproof\.json is damaged \(.*{part}"):
