@@ -165,6 +165,7 @@ def test_an_array_of_the_models_size_goes_in_as_it_is(load, save):
     found = load(save(given))
     order = [int(name.removeprefix("own.npy/")) for name in found.pictures.names]
     np.testing.assert_array_equal(found.pixels()[1:], given[order][1:])
+    assert found.pictures.preprocessing.stored_size == (16, 16)
 
 
 def test_labels_beside_the_pixels_balance_the_sample(load, save):
@@ -177,7 +178,7 @@ def test_labels_beside_the_pixels_balance_the_sample(load, save):
 
 def test_pictures_without_labels_have_no_class_in_summary_and_record(load, save, tmp_path):
     found = load(save(pixels()), images=4)
-    assert (found.summary.images, found.summary.classes) == (4, 0)
+    assert (found.summary.images, found.summary.classes, found.pictures.labels) == (4, 0, ())
     found.write(tmp_path / "calibration.csv")
     with (tmp_path / "calibration.csv").open(newline="") as file:
         assert [row["label"] for row in csv.DictReader(file)] == [""] * 4
@@ -210,7 +211,7 @@ def test_an_array_of_objects_is_never_unpickled(load, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"no array", b"PK\x03\x04 half a zip", b"\x93NUMPY\x01\x00\x10\x00{'descr': (\n"]
+    "content", [b"", b"no array", b"PK\x03\x04 half a zip", b"\x93NUMPY\x01\x00\x10\x00{'descr': (    \n"]
 )
 def test_a_damaged_array_file_is_refused(load, tmp_path, content):
     (tmp_path / "own.npz").write_bytes(content)

@@ -64,10 +64,10 @@ def test_fewer_than_two_growing_numbers_are_the_callers_mistake(images):
         convergence.judge({number: {"a": (0.0, 1.0)} for number in images})
 
 
-@pytest.mark.parametrize("last", [{}, {"b": (0.0, 1.0)}])
-def test_other_tensors_at_the_end_than_at_the_start_are_the_callers_mistake(last):
+@pytest.mark.parametrize(("first", "last"), [({"a": (0.0, 1.0)}, {}), ({"a": (0.0, 1.0)}, {"b": (0.0, 1.0)}), ({}, {})])
+def test_other_tensors_at_the_end_than_at_the_start_or_none_are_the_callers_mistake(first, last):
     with pytest.raises(ValueError, match="Expected the ranges of the same tensors"):
-        convergence.judge({1: {"a": (0.0, 1.0)}, 2: last})
+        convergence.judge({1: first, 2: last})
 
 
 @pytest.mark.parametrize(

@@ -95,3 +95,4 @@ def test_passing_over_what_was_not_chosen_changes_nothing():
 def test_a_class_that_is_passed_over_as_a_whole_gives_its_places_to_others():
     whole = np.flatnonzero(CLASSES == 2).tolist()
     assert counts(balanced_sample(CLASSES, 12, 0, without=whole)) == [4, 4, 0, 4]
+    assert all(counts(balanced_sample(CLASSES, 3, seed, without=whole)) == [1, 1, 0, 1] for seed in range(5))
