@@ -6,6 +6,7 @@ A float and a quantised graph can be run side by side, and constants changed jus
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,15 +33,26 @@ class Execution:
         """An activation, of shape (pictures, …), in the dtype that it has in the file."""
         return self._values[tensor]
 
+    @property
+    def held(self) -> Mapping[int, NDArray[Any]]:
+        """The activations that operators to come still need, by the number of their tensor."""
+        return self._values
+
     def real(self, tensor: int) -> NDArray[np.float32]:
         """An activation in real units."""
         return self.graph.real(tensor, self._values[tensor])
 
     def computed(self, operator: int, *, without_activation: bool = False) -> NDArray[Any]:
         """What an operator gives for the present values of its inputs; nothing is kept."""
-        inputs = self.graph.taken(operator)
-        content = _alone(self.graph, operator, inputs, without_activation=without_activation)
-        return _run(content, [self._values[tensor] for tensor in inputs], self._num_threads)
+        given = self.graph.given(operator)
+        return evaluate(
+            self.graph,
+            [operator],
+            self._values,
+            given,
+            activated=not without_activation,
+            num_threads=self._num_threads,
+        )
 
     def advance(self, operator: int, given: NDArray[Any] | None = None) -> NDArray[Any]:
         """Run an operator (or take what it gives as known), keep its output, and drop what no later one takes."""
@@ -60,10 +72,33 @@ def as_input(graph: Graph, pixels: NDArray[np.uint8]) -> NDArray[Any]:
     return pixels if dtype == schema.TensorType.UINT8 else pixels.astype(np.float32)
 
 
-def _alone(graph: Graph, operator: int, inputs: list[int], *, without_activation: bool) -> bytes:
-    """A flatbuffer of one operator, its constants, and these activations as inputs."""
-    found = copy.copy(graph.operators[operator])
-    wanted = [*inputs, *(int(t) for t in found.inputs if t >= 0 and int(t) not in inputs), *map(int, found.outputs)]
+def evaluate(
+    graph: Graph,
+    operators: Sequence[int],
+    values: Mapping[int, NDArray[Any]],
+    output: int,
+    *,
+    activated: bool = True,
+    num_threads: int = 2,
+) -> NDArray[Any]:
+    """What a tensor is when these operators alone run, on the activations in `values` that they need.
+
+    Unless `activated`, the operators lack their fused activations.
+    """
+    made = {graph.given(operator) for operator in operators}
+    inputs = list(dict.fromkeys(t for operator in operators for t in graph.taken(operator) if t not in made))
+    part = _part(graph, operators, inputs, output)
+    if not activated:
+        for each in part.operators:
+            each.builtinOptions = copy.copy(each.builtinOptions)
+            each.builtinOptions.fusedActivationFunction = schema.ActivationFunctionType.NONE
+    return _run(part.packed(), [values[tensor] for tensor in inputs], num_threads)
+
+
+def _part(graph: Graph, operators: Sequence[int], inputs: list[int], output: int) -> Graph:
+    """A graph of some operators and their constants, with these activations as its inputs."""
+    found = [copy.copy(graph.operators[operator]) for operator in operators]
+    wanted = [*inputs, *(int(t) for each in found for t in (*each.inputs, *each.outputs) if t >= 0)]
     places = {tensor: place for place, tensor in enumerate(dict.fromkeys(wanted))} | {-1: -1}
     part, model = schema.SubGraphT(), schema.ModelT()
     model.version, model.operatorCodes, model.buffers = 3, graph.model.operatorCodes, [schema.BufferT()]
@@ -75,14 +110,25 @@ def _alone(graph: Graph, operator: int, inputs: list[int], *, without_activation
             model.buffers.append(values)
             twin.buffer = len(model.buffers) - 1
         part.tensors.append(twin)
-    found.inputs = [places[int(tensor)] for tensor in found.inputs]
-    found.outputs = [places[int(tensor)] for tensor in found.outputs]
-    if without_activation:
-        found.builtinOptions = copy.copy(found.builtinOptions)
-        found.builtinOptions.fusedActivationFunction = schema.ActivationFunctionType.NONE
-    part.operators, part.inputs, part.outputs = [found], [places[t] for t in inputs], found.outputs[:1]
+    for each in found:
+        each.inputs = [places[int(tensor)] for tensor in each.inputs]
+        each.outputs = [places[int(tensor)] for tensor in each.outputs]
+    part.operators, part.inputs, part.outputs = found, [places[t] for t in inputs], [places[output]]
     model.subgraphs = [part]
-    return Graph(model).packed()
+    whole = Graph(model)
+    for number in range(len(found)):
+        _free_batch(whole, number)
+    return whole
+
+
+def _free_batch(graph: Graph, operator: int) -> None:
+    """Let a Reshape that was exported for a batch of 1 keep any batch."""
+    if graph.kind(operator) != "RESHAPE" or len(graph.operators[operator].inputs) < 2:
+        return
+    shape = int(graph.operators[operator].inputs[1])
+    values = graph.constant(shape)
+    if values is not None and values[0] == 1 and (values > 0).all():
+        graph.set_constant(shape, np.array([-1, *values[1:]]))
 
 
 def _run(content: bytes, inputs: list[NDArray[Any]], num_threads: int) -> NDArray[Any]:
@@ -93,7 +139,7 @@ def _run(content: bytes, inputs: list[NDArray[Any]], num_threads: int) -> NDArra
     try:
         return _in_batches(interpreter, inputs, BATCH)
     except (RuntimeError, ValueError):
-        # A Reshape may have the batch of 1 baked in.
+        # Other operators than Reshape may have the batch of 1 baked in too.
         return _in_batches(interpreter, inputs, 1)
 
 
