@@ -26,7 +26,7 @@ from edgeproof.train.run import table
 from edgeproof.train.split import balanced_sample
 
 logger = logging.getLogger(__name__)
-DEFAULT_IMAGES = 300
+DEFAULT_IMAGES = 500
 # The class of pictures that came without labels.
 UNKNOWN = -1
 # What np.load, its parser of headers, zipfile and zlib raise on what is not a whole file of plain arrays.

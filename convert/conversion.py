@@ -13,15 +13,16 @@ from tempfile import TemporaryDirectory
 from msgspec import structs
 
 from edgeproof.convert import graph, metadata, verification
+from edgeproof.convert.build import build
 from edgeproof.convert.calibration import CalibrationSet
-from edgeproof.convert.export import export
-from edgeproof.convert.recipes import Recipe
+from edgeproof.convert.preparation import Preparation
+from edgeproof.convert.recipes import DEFAULTS, Options, Recipe
 from edgeproof.convert.reference import Reference
 from edgeproof.convert.verification import Evidence, Result, Summary
 from edgeproof.runtime import contract as contracts
 from edgeproof.runtime.atomic import writable_folder, write_bytes, write_text
 from edgeproof.runtime.classifier import Classifier
-from edgeproof.runtime.contract import CONTRACT_NAME, LABELS_NAME, Contract
+from edgeproof.runtime.contract import CONTRACT_NAME, LABELS_NAME, Calibration, Contract
 from edgeproof.runtime.errors import ConfigError, DataError
 from edgeproof.runtime.interpreter import Runner
 from edgeproof.runtime.labels import text as labels_text
@@ -45,11 +46,13 @@ class _Job:
     """What every recipe of one conversion shares."""
 
     reference: Reference
+    preparation: Preparation
     calibration: CalibrationSet
     evidence: Evidence
     stem: str
     max_drop: float
     about: About
+    options: Options
 
 
 def convert(
@@ -61,6 +64,7 @@ def convert(
     out: Path,
     max_drop: float,
     about: About = About(),
+    options: Options = DEFAULTS,
 ) -> Summary:
     """Write `<name>-<recipe>.tflite` for each recipe, verified, with verification.json and .md beside them.
 
@@ -79,7 +83,10 @@ def convert(
     folder = writable_folder(out)
     for note in reference.notes:
         logger.info("%s: %s", stem, note)
-    job = _Job(reference, calibration, evidence, stem, max_drop, about)
+    preparation = Preparation(
+        reference.model, calibration.pixels(), steps=options.steps, estimator=options.estimator, seed=calibration.seed
+    )
+    job = _Job(reference, preparation, calibration, evidence, stem, max_drop, about, options)
     results = tuple(_export_one(job, recipe, folder) for recipe in recipes)
     summary = Summary(model=stem, max_drop=max_drop, results=results)
     write_text(folder / "verification.md", verification.markdown(summary))
@@ -90,7 +97,7 @@ def convert(
 def _export_one(job: _Job, recipe: Recipe, folder: Path) -> Result:
     name, labels, evidence = f"{job.stem}-{recipe.name}", job.reference.labels, job.evidence
     flatbuffer = metadata.with_metadata(
-        export(job.reference.model, recipe, job.calibration.pixels()),
+        build(recipe, job.preparation, taken=job.options.taken, given=job.options.given),
         name=name,
         description=f"Image classifier of {len(labels)} classes, {recipe.summary}.",
         size=job.reference.size,
@@ -101,7 +108,7 @@ def _export_one(job: _Job, recipe: Recipe, folder: Path) -> Result:
     with TemporaryDirectory() as scratch:
         trial = Path(scratch) / f"{name}.tflite"
         trial.write_bytes(_packed(flatbuffer, unverified, labels))
-        outputs = verification.outputs(Classifier(trial, num_threads=os.cpu_count() or 1), evidence.test)
+        outputs = verification.outputs([Classifier(trial) for _ in range(os.cpu_count() or 1)], evidence.test)
     found = verification.compare(outputs, evidence.outputs, evidence.test)
     content = _packed(flatbuffer, structs.replace(unverified, verification=found), labels)
     result = verification.judge(
@@ -138,13 +145,20 @@ def _contract(name: str, flatbuffer: bytes, job: _Job, recipe: Recipe) -> Contra
         input=runner.input,
         output=runner.output,
         quantisation=graph.quantisation(flatbuffer),
-        calibration=job.calibration.summary if recipe.is_integer else None,
+        repairs=job.preparation.steps.names if recipe.rounds else (),
+        calibration=_calibration(job) if recipe.calibrates else None,
         provenance={
             **job.reference.provenance,
             "edgeproof": version("edgeproof"),
             "tensorflow": version("tensorflow"),
         },
     )
+
+
+def _calibration(job: _Job) -> Calibration:
+    _, convergence = job.preparation.observed
+    movement = convergence.movement[-1] if convergence.movement else None
+    return structs.replace(job.calibration.summary, estimator=job.preparation.estimator, movement=movement)
 
 
 def _packed(flatbuffer: bytes, contract: Contract, labels: tuple[str, ...]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,22 +145,34 @@ class Graph:
 
 
 def quantisation(flatbuffer: bytes) -> Quantisation:
-    """Count operators, those that touch a float tensor, and weights by the number of their scales."""
+    """Count operators, those that touch a float tensor, weights by the number of their scales, multiply-accumulates."""
     graph = Graph.read(flatbuffer)
-    float_operators = per_channel = per_tensor = 0
+    float_operators = per_channel = per_tensor = macs = integer_macs = 0
     for number, operator in enumerate(graph.operators):
         touched = [int(tensor) for tensor in (*operator.inputs, *operator.outputs) if tensor >= 0]
         float_operators += any(graph.is_float(tensor) for tensor in touched)
         if graph.kind(number) in WEIGHTED:
-            scales = _scales(graph.tensors[operator.inputs[1]])
+            weights = int(operator.inputs[1])
+            scales = _scales(graph.tensors[weights])
             per_channel += len(scales) > 1
             per_tensor += len(scales) == 1
+            macs += _multiply_accumulates(graph, number)
+            # A float input beside integer weights is quantised while the model runs.
+            integer_macs += 0 if graph.is_float(weights) else _multiply_accumulates(graph, number)
     return Quantisation(
         operators=len(graph.operators),
         float_operators=float_operators,
         per_channel_weights=per_channel,
         per_tensor_weights=per_tensor,
+        multiply_accumulates=macs,
+        integer_multiply_accumulates=integer_macs,
     )
+
+
+def _multiply_accumulates(graph: Graph, operator: int) -> int:
+    """For one picture: each weight is used once for every place of the output."""
+    places = math.prod(graph.shape(graph.given(operator))[1:-1])
+    return places * math.prod(graph.shape(int(graph.operators[operator].inputs[1])))
 
 
 def _scales(tensor: Any) -> Any:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from msgspec import structs
 
-from edgeproof.convert import reference
+from edgeproof.convert import calibration, reference
+from edgeproof.convert.admission import admit
+from edgeproof.convert.calibration import CalibrationSet
 from edgeproof.convert.reference import Reference
 from edgeproof.convert.verification import Evidence
 from edgeproof.runtime import labels as label_files
@@ -26,6 +28,25 @@ class Inputs:
     reference: Reference
     train: LabelledPictures
     evidence: Evidence
+
+
+def calibrate(
+    given: Inputs, *, record: Path, images: int = calibration.DEFAULT_IMAGES, seed: int = 0, own: Path | None = None
+) -> CalibrationSet:
+    """Choose calibration pictures, refuse what proves nothing, and write the list to `record`.
+
+    They are training pictures that are not in the test set, or, with `own`, a user's. Raises `DataError`.
+    """
+    test = given.evidence.test
+    if own is None:
+        chosen = calibration.choose(given.train, images=images, seed=seed, exclude=test.hashes)
+    else:
+        chosen = calibration.load(
+            own, labels=given.reference.labels, preprocessing=test.preprocessing, images=images, seed=seed
+        )
+    admit(chosen, test=test, size=given.reference.size, classes=len(given.reference.labels))
+    chosen.write(record)
+    return chosen
 
 
 def from_run(folder: str | Path) -> Inputs:

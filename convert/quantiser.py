@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeproof.convert.graph import Graph
+from edgeproof.convert.graph import TYPES, Graph
 from edgeproof.runtime.chatter import silenced
 from edgeproof.runtime.errors import ModelError
 
@@ -65,12 +65,33 @@ def static(
         rules += [_untouched(graph, operator) for operator in behind]
     rules += [_untouched(graph, operator) for operator in in_float]
     found = _quantised(graph, rules, ranges)
-    if activation_bits == 16:
-        for number, operator in enumerate(found.operators):
-            if found.kind(number) in ("ADD", "SUB"):
-                # The quantiser leaves the schema's default, which promises scales that are powers of two.
-                operator.builtinOptions.potScaleInt16 = False
+    for number, operator in enumerate(found.operators):
+        if activation_bits == 16 and found.kind(number) in ("ADD", "SUB"):
+            # The quantiser leaves the schema's default, which promises scales that are powers of two.
+            operator.builtinOptions.potScaleInt16 = False
     return found
+
+
+def narrow_biases(graph: Graph) -> int:
+    """Give layers of 16-bit activations int32 biases where no sum can overflow; returns how many got one.
+
+    LiteRT then takes its optimised kernels, about three times as fast as those for int64 biases, which depthwise
+    layers need all the same.
+    """
+    narrowed = 0
+    for number, operator in enumerate(graph.operators):
+        bias = int(operator.inputs[2]) if len(operator.inputs) > 2 else -1
+        if graph.kind(number) not in ("CONV_2D", "FULLY_CONNECTED") or bias < 0:
+            continue
+        weights, values = graph.constant(int(operator.inputs[1])), graph.constant(bias)
+        if weights is None or values is None or values.dtype != np.int64:
+            continue
+        reach = np.abs(weights.astype(np.int64)).reshape(len(weights), -1).sum(axis=1) * 2**15 + np.abs(values)
+        if reach.max() < 2**31:
+            graph.tensors[bias].type = operator.builtinOptions.quantizedBiasType = TYPES["int32"]
+            graph.set_constant(bias, values)
+            narrowed += 1
+    return narrowed
 
 
 def head(graph: Graph) -> list[int]:

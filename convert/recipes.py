@@ -1,31 +1,134 @@
 """The recipes: by the name that a user knows, what the weights and activations of the exported file are."""
 
+from __future__ import annotations
+
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, cast
 
+from edgeproof.convert.ranges import ESTIMATORS, Estimator
 from edgeproof.runtime.errors import ConfigError
+
+Dtype = Literal["uint8", "int8", "float32"]
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """One way to export. `is_integer` means weights and activations in int8, pictures and answers in uint8."""
+    """One way to export. `alias` is what LiteRT's quantiser calls it, `input` and `output` what it takes and gives.
+
+    `calibrates` says whether pictures set the ranges of its activations, `rounds` whether its weights become int8.
+    """
 
     name: str
+    alias: str
     summary: str
-    is_integer: bool
+    calibrates: bool
+    rounds: bool
+    input: Dtype
+    output: Dtype
 
 
-FLOAT32 = Recipe("float32", "weights and activations in float32", is_integer=False)
-INT8 = Recipe("int8", "int8 weights per channel, int8 activations, uint8 in and out", is_integer=True)
-RECIPES = {recipe.name: recipe for recipe in (FLOAT32, INT8)}
+FLOAT32 = Recipe("float32", "", "weights and activations in float32", False, False, "float32", "float32")
+FLOAT16 = Recipe("float16", "", "weights in float16, activations in float32", False, False, "float32", "float32")
+DYNAMIC = Recipe(
+    "dynamic",
+    "dynamic_wi8_afp32",
+    "int8 weights per channel, activations quantised while it runs",
+    False,
+    True,
+    "float32",
+    "float32",
+)
+WEIGHTS8 = Recipe(
+    "weights8",
+    "weight_only_wi8_afp32",
+    "int8 weights per channel, computed in float32",
+    False,
+    True,
+    "float32",
+    "float32",
+)
+INT8 = Recipe("int8", "static_wi8_ai8", "int8 weights per channel, int8 activations", True, True, "uint8", "float32")
+INT16X8 = Recipe(
+    "int16x8", "static_wi8_ai16", "int8 weights per channel, int16 activations", True, True, "uint8", "float32"
+)
+INT8_QAT = Recipe(
+    "int8-qat",
+    "",
+    "int8 weights per channel, int8 activations, from quantisation-aware training",
+    True,
+    True,
+    "uint8",
+    "float32",
+)
+RECIPES = {each.name: each for each in (FLOAT32, FLOAT16, DYNAMIC, WEIGHTS8, INT8, INT16X8, INT8_QAT)}
+ALIASES = {each.alias: each.name for each in RECIPES.values() if each.alias}
+# What a conversion makes unless told otherwise.
+DEFAULT = ("float32", "int8")
+
+
+STEPS = ("head", "equalisation", "bias", "rounding")
+ENDS = ("uint8", "int8", "float32")
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """The repairs that integer recipes get: all unless told otherwise; with none, what a stock converter makes."""
+
+    head: bool = True
+    equalisation: bool = True
+    bias: bool = True
+    rounding: bool = True
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The steps taken, by name."""
+        return tuple(name for name in STEPS if getattr(self, name))
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Repairs, the estimator of ranges, and what files take and give: each recipe's own where None."""
+
+    steps: Steps = Steps()
+    estimator: Estimator = "min-max"
+    taken: Dtype | None = None
+    given: Dtype | None = None
+
+
+DEFAULTS = Options()
+
+
+def options(
+    *, repair: str = "all", estimator: str = "min-max", taken: str | None = None, given: str | None = None
+) -> Options:
+    """The options as a user writes them. Raises `ConfigError`, with what is known, for anything else."""
+    wanted = {"all": STEPS, "none": ()}.get(repair, tuple(part.strip() for part in repair.split(",")))
+    for step in wanted:
+        _known("--repair", step, ("all", "none", *STEPS))
+    if "rounding" in wanted and "bias" not in wanted:
+        raise ConfigError("--repair rounding: it goes with bias. Give --repair bias,rounding.")
+    for option, value in (("--input", taken), ("--output", given)):
+        if value is not None:
+            _known(option, value, ENDS)
+    _known("--estimator", estimator, ESTIMATORS)
+    steps = Steps(**{step: step in wanted for step in STEPS})
+    return Options(steps, cast("Estimator", estimator), cast("Dtype | None", taken), cast("Dtype | None", given))
 
 
 def named(names: Sequence[str]) -> tuple[Recipe, ...]:
-    """The recipes of these names, each once. Raises `ConfigError`, with the nearest name, for an unknown one."""
-    for name in names:
+    """The recipes of these names or aliases, each once. Raises `ConfigError`, with the nearest name, for others."""
+    known = [ALIASES.get(name, name) for name in names]
+    for name in known:
         if name not in RECIPES:
-            close = difflib.get_close_matches(name, RECIPES, n=1)
-            hint = f"Did you mean '{close[0]}'?" if close else f"Known are {', '.join(RECIPES)}."
-            raise ConfigError(f"--recipe {name}: unknown recipe. {hint}")
-    return tuple(RECIPES[name] for name in dict.fromkeys(names))
+            _known("--recipe", name, (*RECIPES, *ALIASES), shown=(*RECIPES, "auto"))
+    return tuple(RECIPES[name] for name in dict.fromkeys(known))
+
+
+def _known(option: str, value: str, known: Sequence[str], shown: Sequence[str] | None = None) -> None:
+    if value in known:
+        return
+    close = difflib.get_close_matches(value, known, n=1)
+    hint = f"Did you mean '{close[0]}'?" if close else f"Known are {', '.join(shown or known)}."
+    raise ConfigError(f"{option} {value}: unknown{' recipe' if option == '--recipe' else ''}. {hint}")

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from edgeproof.convert import rounding
 from edgeproof.convert.execution import Execution, as_input
 from edgeproof.convert.graph import WEIGHTED, Graph
-from edgeproof.convert.rounding import How, Rounded, Rows
+from edgeproof.convert.rounding import Rounded, Rows
 from edgeproof.runtime import progress
 from edgeproof.runtime.pixels import Pixels
 
 # More rows (pictures times places) no longer change the covariance of a layer's inputs.
-ROWS = 40_000
+ROWS = 20_000
 # Larger layers would need a covariance of gigabytes: their weights are rounded to nearest.
 LARGEST = 4_608
 _BOUNDS = {"RELU": (0.0, np.inf), "RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0)}
@@ -38,15 +38,18 @@ class Repair:
     left_alone: Mapping[str, str]
 
 
-def repair(reference: Graph, target: Graph, pixels: Pixels, *, how: How, seed: int = 0) -> Repair:
+def repair(reference: Graph, target: Graph, pixels: Pixels, *, by_error: bool = True, seed: int = 0) -> Repair:
     """Choose the weights and biases of `target` in place, for it to give what the float graph `reference` gives.
 
-    Operators are the same where their output tensors have the same name. `pixels` has shape (n, height, width, 3).
+    Operators are the same where their output tensors have the same name. Layers that `target` holds in float are left
+    alone, unless all of it is float: then it gets the values that int8 weights will have. `pixels` has shape
+    (n, height, width, 3). Without `by_error` weights are rounded to nearest, and only biases are chosen.
     """
     float_run = Execution(reference, as_input(reference, pixels))
     run = Execution(target, as_input(target, pixels))
     twins = {reference.name(reference.given(number)): number for number in range(len(reference.operators))}
     draw = np.random.default_rng(seed)
+    weights_alone = all(target.is_float(target.given(number)) for number in range(len(target.operators)))
     layers: dict[str, Rounded] = {}
     left_alone: dict[str, str] = {}
     with progress.bar("Repair", len(target.operators)) as advance:
@@ -55,12 +58,12 @@ def repair(reference: Graph, target: Graph, pixels: Pixels, *, how: How, seed: i
             twin = twins.get(name)
             if twin is not None and reference.kind(twin) == target.kind(operator):
                 wanted = float_run.computed(twin, without_activation=reference.kind(twin) in WEIGHTED)
-                reason = _obstacle(target, operator)
+                reason = _obstacle(target, operator, np.float32 if weights_alone else np.int8)
                 if target.kind(operator) in WEIGHTED and reason:
                     left_alone[name] = reason
                 elif target.kind(operator) in WEIGHTED:
                     inputs = run.real(target.taken(operator)[0])
-                    layers[name] = _solve(reference, twin, inputs, wanted, how, draw)
+                    layers[name] = _solve(reference, twin, inputs, wanted, draw, by_error=by_error)
                     install(target, operator, layers[name])
                 float_run.advance(twin, _activated(wanted, reference.activation(twin)))
             run.advance(operator)
@@ -96,7 +99,7 @@ def stored_weights(graph: Graph, operator: int) -> int:
     return weights if maker is None else int(graph.operators[maker].inputs[0])
 
 
-def _obstacle(graph: Graph, operator: int) -> str:
+def _obstacle(graph: Graph, operator: int, dtype: Any) -> str:
     """Why a layer's weights cannot be chosen anew; empty where they can."""
     if graph.kind(operator) not in WEIGHTED:
         return ""
@@ -104,8 +107,8 @@ def _obstacle(graph: Graph, operator: int) -> str:
     if len(inputs) < 3 or inputs[2] < 0:
         return "it has no bias"
     weights = graph.constant(inputs[1])
-    if weights is None or weights.dtype not in (np.int8, np.float32):
-        return "its weights are neither int8 nor float32"
+    if weights is None or weights.dtype != dtype:
+        return "its weights stay in float" if weights is not None else "its weights are computed"
     if any(len(graph.consumers(tensor)) > 1 for tensor in inputs[1:3]):
         return "its weights are used twice"
     depthwise = graph.kind(operator) == "DEPTHWISE_CONV_2D"
@@ -117,72 +120,74 @@ def _obstacle(graph: Graph, operator: int) -> str:
 
 
 def _solve(
-    graph: Graph, operator: int, inputs: NDArray[Any], wanted: NDArray[Any], how: How, draw: np.random.Generator
+    graph: Graph,
+    operator: int,
+    inputs: NDArray[Any],
+    wanted: NDArray[Any],
+    draw: np.random.Generator,
+    *,
+    by_error: bool,
 ) -> Rounded:
     weights = graph.constant(int(graph.operators[operator].inputs[1]))
     if weights is None:
         raise ValueError(f"Operator {operator} has no constant weights.")
-    chosen = _pictures(inputs, wanted, draw)
-    seen, targets = _rows(graph, operator, inputs[chosen], weights), wanted[chosen].reshape(-1, wanted.shape[-1])
-    if graph.kind(operator) == "DEPTHWISE_CONV_2D":
-        channels = weights.shape[-1]
-        some = draw.permutation(len(seen))[: min(ROWS // 2, 1 + 1_000_000 // channels)]
-        bounds = _BOUNDS.get(graph.activation(operator), (-np.inf, np.inf))
-        found = rounding.depthwise(
-            seen[some].reshape(len(some), -1, channels).transpose(2, 0, 1).astype(np.float64),
-            targets[some].T.astype(np.float64),
-            weights.reshape(-1, channels).T.astype(np.float64),
-            how,
-            bounds=bounds,
-        )
-        integers = found.integers.T.reshape(weights.shape)
-    else:
-        some = draw.permutation(len(seen))[:ROWS] if len(seen) > ROWS else np.arange(len(seen))
-        rows = Rows(seen[some].astype(np.float64), targets[some].astype(np.float64))
-        found = rounding.dense(rows, weights.reshape(len(weights), -1).astype(np.float64), how)
-        integers = found.integers.reshape(weights.shape)
-    return Rounded(integers, found.scale, found.bias)
+    targets = wanted.reshape(-1, wanted.shape[-1])
+    depthwise = graph.kind(operator) == "DEPTHWISE_CONV_2D"
+    rows = min(len(targets), ROWS, 1 + 1_000_000 // weights.shape[-1] if depthwise else ROWS)
+    chosen = np.sort(draw.choice(len(targets), rows, replace=False)) if rows < len(targets) else np.arange(rows)
+    seen = _seen(graph, operator, inputs, chosen, wanted.shape)
+    if not depthwise:
+        flat = Rows(seen.reshape(rows, -1), targets[chosen])
+        found = rounding.dense(flat, weights.reshape(len(weights), -1).astype(np.float64), by_error=by_error)
+        return Rounded(found.integers.reshape(weights.shape), found.scale, found.bias)
+    channels = weights.shape[-1]
+    found = rounding.depthwise(
+        Rows(np.ascontiguousarray(seen.reshape(rows, -1, channels).transpose(2, 0, 1)), targets[chosen].T),
+        weights.reshape(-1, channels).T.astype(np.float64),
+        bounds=_BOUNDS.get(graph.activation(operator), (-np.inf, np.inf)),
+        by_error=by_error,
+    )
+    return Rounded(found.integers.T.reshape(weights.shape), found.scale, found.bias)
 
 
-def _pictures(inputs: NDArray[Any], wanted: NDArray[Any], draw: np.random.Generator) -> NDArray[np.int64]:
-    """As many pictures as give some times the rows that are needed, and no fewer than a hundred."""
-    places = int(np.prod(wanted.shape[1:-1]))
-    enough = max(100, 2 * ROWS // places)
-    if enough >= len(inputs):
-        return np.arange(len(inputs))
-    return np.sort(draw.permutation(len(inputs))[:enough])
-
-
-def _rows(graph: Graph, operator: int, inputs: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
-    """What each output place sees, of shape (rows, k·k·channels), in the order of the weights."""
+def _seen(
+    graph: Graph, operator: int, inputs: NDArray[Any], chosen: NDArray[np.int64], given: tuple[int, ...]
+) -> NDArray[Any]:
+    """What some output places see, of shape (places, …) in the order of the weights; `given` is the output's shape."""
     if graph.kind(operator) == "FULLY_CONNECTED":
-        return inputs.reshape(-1, weights.shape[-1])
+        rows: NDArray[Any] = inputs.reshape(len(inputs), -1)[chosen]
+        return rows
     options = graph.operators[operator].builtinOptions
+    size = graph.shape(int(graph.operators[operator].inputs[1]))[1:3]
     steps, holes = (options.strideH, options.strideW), (options.dilationHFactor, options.dilationWFactor)
-    height, width = weights.shape[1:3]
-    found = windows(inputs, (height, width), steps, holes, same=options.padding == schema.Padding.SAME)
-    return found.reshape(-1, height * width * inputs.shape[-1])
+    same = options.padding == schema.Padding.SAME
+    return windows(inputs, np.unravel_index(chosen, given[:3]), size, steps, holes, same=same)
 
 
 def windows(
-    values: NDArray[Any], size: tuple[int, int], steps: tuple[int, int], holes: tuple[int, int], *, same: bool
+    values: NDArray[Any],
+    places: tuple[NDArray[np.int64], ...],
+    size: tuple[int, ...],
+    steps: tuple[int, int],
+    holes: tuple[int, int],
+    *,
+    same: bool,
 ) -> NDArray[Any]:
-    """The windows of a convolution, of shape (n, out height, out width, height, width, channels), zeros around."""
-    outs, before = [], []
-    for length, window, step, hole in zip(values.shape[1:3], size, steps, holes, strict=True):
+    """The windows that a convolution sees at output `places` (picture, row, column), with zeros around the picture.
+
+    `values` has shape (n, height, width, channels), the result (places, *size, channels).
+    """
+    pictures, axes = places[0][:, np.newaxis, np.newaxis], []
+    inside = np.ones((len(places[0]), *size), bool)
+    for axis, (length, window, step, hole) in enumerate(zip(values.shape[1:3], size, steps, holes, strict=True)):
         reach = (window - 1) * hole + 1
-        out = -(-length // step) if same else (length - reach) // step + 1
-        missing = max((out - 1) * step + reach - length, 0) if same else 0
-        outs.append(out)
-        before.append((missing // 2, missing - missing // 2))
-    padded = np.pad(values, ((0, 0), *before, (0, 0)))
-    found = np.empty((len(values), *outs, *size, values.shape[-1]), values.dtype)
-    for row in range(size[0]):
-        for column in range(size[1]):
-            top, left = row * holes[0], column * holes[1]
-            found[:, :, :, row, column] = padded[
-                :, top : top + outs[0] * steps[0] : steps[0], left : left + outs[1] * steps[1] : steps[1]
-            ][:, : outs[0], : outs[1]]
+        missing = max((-(-length // step) - 1) * step + reach - length, 0) if same else 0
+        at = places[axis + 1][:, np.newaxis] * step + np.arange(window) * hole - missing // 2
+        shaped = at[:, :, np.newaxis] if axis == 0 else at[:, np.newaxis, :]
+        inside &= (shaped >= 0) & (shaped < length)
+        axes.append(np.clip(shaped, 0, length - 1))
+    found: NDArray[Any] = values[pictures, axes[0], axes[1]]
+    found[~inside] = 0
     return found
 
 

@@ -21,8 +21,7 @@ LIMIT = 127
 EXHAUSTIVE = 9
 _DAMPING = 1e-2
 _BLOCK = 64
-_PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
-_SHRINKS = np.linspace(0.7, 1.0, 21)
+_SHRINKS = np.linspace(0.7, 1.0, 11)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,76 +35,56 @@ class Rounded:
     def real(self, *, depthwise: bool) -> Floats:
         """The weights that the integers stand for; outputs are the first axis, or the last of depthwise filters."""
         scale = self.scale if depthwise else self.scale.reshape(-1, *[1] * (self.integers.ndim - 1))
-        return self.integers * scale
-
-
-@dataclass(frozen=True, slots=True)
-class How:
-    """Which parts of the method to use: rounding by output error, and first a refit to the quantised inputs."""
-
-    by_error: bool = True
-    refit: bool = True
+        found: Floats = self.integers * scale
+        return found
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """What a dense layer saw: inputs (rows, d), and its float targets before the activation, (rows, outputs)."""
+    """What a layer saw: inputs (rows, d), and its float targets before the activation, (rows, outputs); float32."""
 
-    inputs: Floats
-    targets: Floats
+    inputs: NDArray[np.float32]
+    targets: NDArray[np.float32]
 
 
-def dense(
-    seen: Rows, weights: Floats, how: How, penalties: tuple[float, ...] = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
-) -> Rounded:
+def dense(seen: Rows, weights: Floats, *, by_error: bool = True) -> Rounded:
     """Round weights of shape (outputs, d), and choose the bias that leaves no mean error.
 
-    `penalties` are tried as strengths of the ridge that keeps refitted weights near the given ones; the one that does
-    best on rows it was not fitted to is taken, or none.
+    Without `by_error` each weight goes to its nearest integer.
     """
-    mean_in, mean_out = seen.inputs.mean(axis=0), seen.targets.mean(axis=0)
-    centred = seen.inputs - mean_in
-    covariance = centred.T @ centred / len(centred)
-    fitted = weights
-    if how.refit:
-        fitted = weights + _refit(centred, seen.targets - mean_out - centred @ weights.T, covariance)
-    damped = covariance + _DAMPING * max(float(np.mean(np.diag(covariance))), 1e-12) * np.eye(len(covariance))
-    if how.by_error:
-        scale = _scales(fitted, damped)
-        integers = _in_turn(fitted, damped, scale)
+    mean_in, mean_out = seen.inputs.mean(axis=0, dtype=np.float64), seen.targets.mean(axis=0, dtype=np.float64)
+    if by_error:
+        centred = seen.inputs - mean_in.astype(np.float32)
+        covariance = (centred.T @ centred).astype(np.float64) / len(centred)
+        damped = covariance + _DAMPING * max(float(np.mean(np.diag(covariance))), 1e-12) * np.eye(len(covariance))
+        scale = _scales(weights, damped)
+        integers = _in_turn(weights, damped, scale)
     else:
-        scale = largest(fitted)
-        integers = _nearest(fitted, scale)
+        scale = largest(weights)
+        integers = _nearest(weights, scale)
     return Rounded(integers, scale, mean_out - (integers * scale[:, np.newaxis]) @ mean_in)
 
 
 def depthwise(
-    patches: Floats, targets: Floats, weights: Floats, how: How, *, bounds: tuple[float, float] = (-np.inf, np.inf)
+    seen: Rows, weights: Floats, *, bounds: tuple[float, float] = (-np.inf, np.inf), by_error: bool = True
 ) -> Rounded:
-    """Round filters of shape (channels, k), for patches (channels, rows, k) and float targets (channels, rows).
+    """Round filters of shape (channels, k), for inputs of shape (channels, rows, k) and targets (channels, rows).
 
     The activation cuts its results at `bounds`: rows far beyond them count for nothing.
     """
-    matters = _within(targets, bounds)
-    count = matters.sum(axis=1)
-    mean_in = np.einsum("crk,cr->ck", patches, matters) / count[:, np.newaxis]
-    mean_out = (targets * matters).sum(axis=1) / count
-    centred = (patches - mean_in[:, np.newaxis]) * matters[:, :, np.newaxis]
-    covariance = np.matmul(centred.transpose(0, 2, 1), centred) / count[:, np.newaxis, np.newaxis]
-    trace = np.trace(covariance, axis1=1, axis2=2) / weights.shape[1]
-    damped = covariance + (_DAMPING * trace + 1e-9)[:, np.newaxis, np.newaxis] * np.eye(weights.shape[1])
-    fitted = weights
-    if how.refit:
-        cross = np.einsum("crk,cr->ck", centred, targets - mean_out[:, np.newaxis]) / count[:, np.newaxis]
-        wanted = cross + (_DAMPING * trace + 1e-9)[:, np.newaxis] * weights
-        solved = np.linalg.solve(damped, wanted[:, :, np.newaxis])[:, :, 0]
-        # Where the input never changes there is nothing to fit.
-        fitted = np.where((trace < 1e-9)[:, np.newaxis], weights, solved)
-    if not how.by_error:
-        scale = largest(fitted)
-        integers = _nearest(fitted, scale)
+    matters = _within(seen.targets, bounds)
+    count = matters.sum(axis=1, dtype=np.float64)
+    mean_in = np.einsum("crk,cr->ck", seen.inputs, matters) / count[:, np.newaxis]
+    mean_out = (seen.targets * matters).sum(axis=1, dtype=np.float64) / count
+    if by_error:
+        centred = (seen.inputs - mean_in[:, np.newaxis].astype(np.float32)) * matters[:, :, np.newaxis]
+        covariance = np.matmul(centred.transpose(0, 2, 1), centred) / count[:, np.newaxis, np.newaxis]
+        trace = np.trace(covariance, axis1=1, axis2=2) / weights.shape[1]
+        damped = covariance + (_DAMPING * trace + 1e-9)[:, np.newaxis, np.newaxis] * np.eye(weights.shape[1])
+        integers, scale = _exhaustive(weights, damped)
     else:
-        integers, scale = _exhaustive(fitted, damped)
+        scale = largest(weights)
+        integers = _nearest(weights, scale)
     return Rounded(integers, scale, mean_out - (integers * scale[:, np.newaxis] * mean_in).sum(axis=1))
 
 
@@ -116,29 +95,6 @@ def largest(weights: Floats) -> Floats:
 
 def _nearest(weights: Floats, scale: Floats) -> Floats:
     return np.clip(np.rint(weights / scale[:, np.newaxis]), -LIMIT, LIMIT)
-
-
-def _refit(centred: Floats, missing: Floats, covariance: Floats) -> Floats:
-    """The change of weights, (outputs, d), that makes good what the quantised inputs lack.
-
-    The ridge that keeps them near the given ones has the strength that does best on rows it was not fitted to.
-    """
-    fifth = len(centred) // 5
-    kept, fitted = slice(0, fifth), slice(fifth, None)
-    size = max(float(np.mean(np.diag(covariance))), 1e-12)
-    part = centred[fitted].T @ centred[fitted] / max(len(centred) - fifth, 1)
-    cross = centred[fitted].T @ missing[fitted] / max(len(centred) - fifth, 1)
-    best, least = 0.0, float(np.mean(missing[kept] ** 2)) if fifth else 0.0
-    for penalty in _PENALTIES if fifth else ():
-        change = np.linalg.solve(part + penalty * size * np.eye(len(part)), cross)
-        error = float(np.mean((missing[kept] - centred[kept] @ change) ** 2))
-        if error < least:
-            best, least = penalty, error
-    if best == 0.0:
-        return np.zeros((missing.shape[1], len(covariance)))
-    whole = centred.T @ missing / len(centred)
-    found: Floats = np.linalg.solve(covariance + best * size * np.eye(len(covariance)), whole).T
-    return found
 
 
 def _scales(weights: Floats, covariance: Floats) -> Floats:
@@ -183,7 +139,7 @@ def _exhaustive(weights: Floats, covariance: Floats) -> tuple[Floats, Floats]:
         return np.array(rows), np.concatenate([scale for scale, _ in pairs])
     ways = np.array(list(product((0.0, 1.0), repeat=size)))
     best, integers, scale = np.full(channels, np.inf), np.zeros_like(weights), np.zeros(channels)
-    for shrink in _SHRINKS:
+    for shrink in _SHRINKS[::2]:
         tried = largest(weights) * shrink
         candidates = np.clip(np.floor(weights / tried[:, np.newaxis])[:, np.newaxis] + ways, -LIMIT, LIMIT)
         errors = candidates * tried[:, np.newaxis, np.newaxis] - weights[:, np.newaxis]
@@ -196,9 +152,9 @@ def _exhaustive(weights: Floats, covariance: Floats) -> tuple[Floats, Floats]:
     return integers, scale
 
 
-def _within(targets: Floats, bounds: tuple[float, float]) -> Floats:
+def _within(targets: NDArray[np.float32], bounds: tuple[float, float]) -> NDArray[np.float32]:
     """1 for the rows whose result the activation lets through, with a margin; all where too few are left."""
     margin = 0.25 * targets.std(axis=1, keepdims=True) + 0.1
-    matters = ((targets > bounds[0] - margin) & (targets < bounds[1] + margin)).astype(np.float64)
+    matters: NDArray[np.float32] = ((targets > bounds[0] - margin) & (targets < bounds[1] + margin)).astype(np.float32)
     matters[matters.sum(axis=1) < 50] = 1.0
     return matters

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 
 import msgspec
 import numpy as np
@@ -76,10 +78,10 @@ def verify(paths: Sequence[Path], evidence: Evidence, *, max_drop: float, foreig
 
 
 def _verify_one(path: Path, evidence: Evidence, max_drop: float, foreign: Foreign) -> Result:
-    classifier = opened(path, foreign, num_threads=os.cpu_count() or 1)
-    contract = classifier.file.contract
+    classifiers = [opened(path, foreign, num_threads=1) for _ in range(os.cpu_count() or 1)]
+    contract = classifiers[0].file.contract
     recipe = contract.recipe if contract is not None else "unknown"
-    found = outputs(classifier, evidence.test)
+    found = outputs(classifiers, evidence.test)
     return judge(found, evidence, file=path.name, recipe=recipe, content=path.read_bytes(), max_drop=max_drop)
 
 
@@ -106,25 +108,38 @@ def judge(
     )
 
 
-def outputs(classifier: Classifier, test: LabelledPictures) -> Probabilities:
+def outputs(classifiers: Sequence[Classifier], test: LabelledPictures) -> Probabilities:
     """A file's outputs on all test pictures, of shape (images, classes), with the columns in the test set's order.
 
+    `classifiers` are all of one file: they share the work, a thread each, since some of LiteRT's kernels use but one.
     The same pixels go in as into Keras. Raises `ModelError` when the file takes another size or has other labels.
     """
-    name = classifier.file.path
-    if classifier.preprocessing.input_size != test.preprocessing.input_size:
-        sizes = f"{classifier.preprocessing.input_size} pixels, the reference {test.preprocessing.input_size}"
+    name, labels = classifiers[0].file.path, classifiers[0].labels
+    if classifiers[0].preprocessing.input_size != test.preprocessing.input_size:
+        sizes = f"{classifiers[0].preprocessing.input_size} pixels, the reference {test.preprocessing.input_size}"
         raise ModelError(f"{name} takes {sizes}. Give the file that was made from it.")
-    if set(classifier.labels) != set(test.labels):
-        other = sorted(set(classifier.labels) ^ set(test.labels))[0]
+    if set(labels) != set(test.labels):
+        other = sorted(set(labels) ^ set(test.labels))[0]
         raise ModelError(f"{name} and the reference have other labels (such as '{other}'). Give the right file.")
     # By name, so that a file whose labels are in another order than its outputs is found out.
-    columns = [classifier.labels.index(label) for label in test.labels]
+    columns = [labels.index(label) for label in test.labels]
+    idle = SimpleQueue[Classifier]()
+    for classifier in classifiers:
+        idle.put(classifier)
+
+    def answer(start: int) -> Probabilities:
+        pixels = test.preprocessing.finished(test.stored[start : start + BATCH])
+        classifier = idle.get()
+        try:
+            return classifier.probabilities(pixels)
+        finally:
+            idle.put(classifier)
+
     found: list[Probabilities] = []
-    with progress.bar("Verification", len(test)) as advance:
-        for pixels, _ in test.batches(BATCH):
-            found.append(classifier.probabilities(pixels))
-            advance(len(pixels))
+    with progress.bar("Verification", len(test)) as advance, ThreadPoolExecutor(len(classifiers)) as workers:
+        for part in workers.map(answer, range(0, len(test), BATCH)):
+            found.append(part)
+            advance(len(part))
     return np.concatenate(found)[:, columns]
 
 

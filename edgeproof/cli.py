@@ -81,15 +81,28 @@ def convert(
     run_folder: Annotated[Path | None, typer.Argument(metavar="RUN", help="A run folder of `edgeproof train`.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where to write; RUN/export unless given.")] = None,
     recipe: Annotated[
-        list[str] | None, typer.Option(help="float32 or int8; may be repeated. Both unless given.")
+        list[str] | None,
+        typer.Option(
+            help="float32, float16, dynamic, weights8, int8, int16x8 or int8-qat; may be repeated. "
+            "float32 and int8 unless given."
+        ),
     ] = None,
+    repair: Annotated[
+        str, typer.Option(help="all, none, or some of head,equalisation,bias,rounding for integer recipes.")
+    ] = "all",
+    input_: Annotated[str | None, typer.Option("--input", help="uint8, int8 or float32; the recipe's own.")] = None,
+    output: Annotated[str | None, typer.Option(help="uint8, int8 or float32; the recipe's own.")] = None,
+    estimator: Annotated[str, typer.Option(help="Of ranges: min-max, percentile or mse.")] = "min-max",
     max_drop: Annotated[float, typer.Option(help="Refuse a file that loses more points of top-1 than this.")] = 5.0,
     keras: Annotated[Path | None, typer.Option(help="Any Keras image classifier, instead of RUN.")] = None,
     labels: Annotated[Path | None, typer.Option(help="With --keras: its class names, one a line.")] = None,
     input_range: Annotated[str, typer.Option(help="With --keras: what it takes for bytes 0 and 255.")] = "0,255",
     data: Annotated[str | None, typer.Option(help="With --keras: pictures, as for `edgeproof train`.")] = None,
     test_data: Annotated[str | None, typer.Option(help="With --keras: a second path, with test pictures.")] = None,
-    calibration_images: Annotated[int, typer.Option(min=1, help="Training pictures that set int8's ranges.")] = 300,
+    calibration_images: Annotated[int, typer.Option(min=1, help="Training pictures that set int8's ranges.")] = 500,
+    calibration_data: Annotated[
+        Path | None, typer.Option(help="Your own calibration pictures: a folder, zip, .npy or .npz.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the choice of calibration pictures.")] = 0,
     name: Annotated[str, typer.Option(help="The files' name; the model's own unless given.")] = "",
     author: Annotated[str, typer.Option(help="Written into the files, for other tools to show.")] = "",
@@ -103,7 +116,8 @@ def convert(
     session.set_up(quiet)
     from edgeproof.convert import recipes
 
-    chosen = recipes.named(recipe or list(recipes.RECIPES))
+    chosen = recipes.named(recipe or recipes.DEFAULT)
+    wanted = recipes.options(repair=repair, estimator=estimator, taken=input_, given=output)
     if (run_folder is None) == (keras is None):
         raise ConfigError("convert: give either a run folder, or --keras with --labels and --data.")
     if keras is not None and (labels is None or data is None):
@@ -113,7 +127,7 @@ def convert(
     if (run_folder is not None and run_folder.is_dir()) or keras is not None:
         writable_folder(place)
     with session.tensorflow():
-        from edgeproof.convert import calibration, conversion, inputs, verification
+        from edgeproof.convert import conversion, inputs, verification
 
     if keras is not None and labels is not None and data is not None:
         given = inputs.from_keras(keras, labels=labels, data=data, test_data=test_data, input_range=span, seed=seed)
@@ -121,8 +135,7 @@ def convert(
     else:
         given = inputs.from_run(run_folder or Path())
         record = (run_folder or Path()) / "calibration.csv"
-    sample = calibration.choose(given.train, images=calibration_images, seed=seed)
-    sample.write(record)
+    sample = inputs.calibrate(given, record=record, images=calibration_images, seed=seed, own=calibration_data)
     summary = conversion.convert(
         given.reference,
         chosen,
@@ -131,6 +144,7 @@ def convert(
         out=place,
         max_drop=max_drop,
         about=conversion.About(name=name, author=author, license=license_),
+        options=wanted,
     )
     from edgeproof import show
 

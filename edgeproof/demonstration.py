@@ -11,7 +11,7 @@ from PIL import Image
 from edgeproof import models
 from edgeproof.benchmarks import benchmarking
 from edgeproof.benchmarks.sections import Figure, Section, Table
-from edgeproof.convert import calibration, conversion, inputs, recipes, verification
+from edgeproof.convert import conversion, inputs, recipes, verification
 from edgeproof.convert.verification import Summary
 from edgeproof.runtime import Classifier
 from edgeproof.runtime.labelled import LabelledPictures
@@ -41,11 +41,10 @@ def run(out: Path, *, overwrite: bool) -> Path:
     """
     trained = training.train(config.load(None, SETTINGS), out / "run", overwrite=overwrite)
     given = inputs.from_run(trained.folder)
-    sample = calibration.choose(given.train)
-    sample.write(trained.folder / "calibration.csv")
+    sample = inputs.calibrate(given, record=trained.folder / "calibration.csv")
     summary = conversion.convert(
         given.reference,
-        tuple(recipes.RECIPES.values()),
+        recipes.named(recipes.DEFAULT),
         sample,
         given.evidence,
         out=out / "export",

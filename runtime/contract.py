@@ -32,6 +32,8 @@ class Quantisation(msgspec.Struct, frozen=True, kw_only=True):
     float_operators: int
     per_channel_weights: int
     per_tensor_weights: int
+    multiply_accumulates: int = 0
+    integer_multiply_accumulates: int = 0
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +71,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
 class Contract(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a client needs besides the graph, and the proof that the graph is the one meant.
 
+    `repairs` are the steps that integer weights went through, `left_in_float` the layers an integer recipe spared.
     `model_sha256` is over the flatbuffer: the file's bytes up to the appended archive. Nothing in here
     depends on the clock or the machine, so the same model and data give the same file.
     """
@@ -81,6 +84,8 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     input: TensorFormat
     output: TensorFormat
     quantisation: Quantisation
+    repairs: tuple[str, ...] = ()
+    left_in_float: tuple[str, ...] = ()
     calibration: Calibration | None = None
     verification: Verification | None = None
     provenance: dict[str, str] = {}

@@ -63,7 +63,7 @@ def test_files_are_named_after_the_model_and_the_recipe_beside_their_verificatio
 def test_the_float_file_of_a_real_network_gives_keras_answer_on_every_test_picture(colour_run, colour_exports):
     pictures = colour_run.read_pictures()
     kept = colour_run.read_predictions(pictures)
-    found = verification.outputs(Classifier(colour_exports / "colours-float32.tflite"), pictures)
+    found = verification.outputs([Classifier(colour_exports / "colours-float32.tflite")], pictures)
     np.testing.assert_array_equal(found.argmax(axis=1), kept.argmax(axis=1))
     np.testing.assert_allclose(found, kept, atol=1e-4)
     contract = modelfile.read(colour_exports / "colours-float32.tflite").contract

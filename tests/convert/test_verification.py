@@ -71,7 +71,7 @@ def test_a_file_whose_answers_are_no_numbers_is_no_good_file(five):
 
 
 def test_outputs_come_from_the_runtime_in_the_order_of_the_pictures(tiny_model_path, tiny_pictures):
-    found = verification.outputs(Classifier(tiny_model_path), tiny_pictures)
+    found = verification.outputs([Classifier(tiny_model_path)], tiny_pictures)
     assert found.shape == (40, 4)
     classifier = Classifier(tiny_model_path)
     for row, stored in zip(found, tiny_pictures.stored, strict=True):
@@ -100,20 +100,20 @@ def test_a_file_is_accepted_up_to_the_limit_and_not_beyond(five):
 
 def test_columns_are_matched_by_name_and_not_by_place(make_packed, tiny_flatbuffer, tiny_pictures, tmp_path):
     (tmp_path / "right.tflite").write_bytes(make_packed(tiny_flatbuffer, quantised=False))
-    right = verification.outputs(Classifier(tmp_path / "right.tflite"), tiny_pictures)
+    right = verification.outputs([Classifier(tmp_path / "right.tflite")], tiny_pictures)
     turned = tiny_pictures.relabelled(tuple(reversed(tiny_pictures.labels)))
-    np.testing.assert_array_equal(verification.outputs(Classifier(tmp_path / "right.tflite"), turned), right[:, ::-1])
+    np.testing.assert_array_equal(verification.outputs([Classifier(tmp_path / "right.tflite")], turned), right[:, ::-1])
 
 
 def test_a_file_of_other_labels_or_of_another_size_is_refused(make_packed, tiny_flatbuffer, tiny_pictures, tmp_path):
     names = ("red", "green", "blue", "pink")
     (tmp_path / "other.tflite").write_bytes(make_packed(tiny_flatbuffer, quantised=False, names=names))
     with pytest.raises(ModelError, match=r"other\.tflite and the reference have other labels \(such as 'grey'\)"):
-        verification.outputs(Classifier(tmp_path / "other.tflite"), tiny_pictures)
+        verification.outputs([Classifier(tmp_path / "other.tflite")], tiny_pictures)
     (tmp_path / "right.tflite").write_bytes(make_packed(tiny_flatbuffer, quantised=False))
     larger = replace(tiny_pictures, preprocessing=Preprocessing(steps=(Resize(width=4, height=4),)))
     with pytest.raises(ModelError, match=r"right\.tflite takes \(8, 8\) pixels, the reference \(4, 4\)"):
-        verification.outputs(Classifier(tmp_path / "right.tflite"), larger)
+        verification.outputs([Classifier(tmp_path / "right.tflite")], larger)
 
 
 def test_existing_files_are_verified_against_a_run_without_its_data(colour_run, colour_exports):
