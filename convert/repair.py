@@ -196,4 +196,5 @@ def _activated(values: NDArray[Any], activation: str) -> NDArray[Any]:
         return values
     if activation not in _BOUNDS:
         raise ValueError(f"Expected a fused activation that is cut at bounds, got {activation}.")
-    return np.clip(values, *_BOUNDS[activation]).astype(values.dtype)
+    found: NDArray[Any] = np.clip(values, *_BOUNDS[activation]).astype(values.dtype)
+    return found

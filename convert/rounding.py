@@ -90,7 +90,8 @@ def depthwise(
 
 def largest(weights: Floats) -> Floats:
     """The scale of each output channel that its largest weight needs; of shape (outputs,)."""
-    return np.maximum(np.abs(weights).max(axis=1), 1e-12) / LIMIT
+    found: Floats = np.maximum(np.abs(weights).max(axis=1), 1e-12) / LIMIT
+    return found
 
 
 def _nearest(weights: Floats, scale: Floats) -> Floats:
