@@ -132,33 +132,49 @@ def _free_batch(graph: Graph, operator: int) -> None:
 
 
 def _run(content: bytes, inputs: list[NDArray[Any]], num_threads: int) -> NDArray[Any]:
-    from ai_edge_litert.interpreter import Interpreter
+    # Other operators than Reshape may have the batch of 1 baked in too, and XNNPACK refuses some quantised operators
+    # whose scales are too far apart; LiteRT's own kernels take them.
+    for batch, delegated in ((BATCH, True), (1, True), (BATCH, False)):
+        try:
+            return _in_batches(_interpreter(content, num_threads, delegated), inputs, batch)
+        except (RuntimeError, ValueError):
+            continue
+    return _in_batches(_interpreter(content, num_threads, False), inputs, 1)
 
+
+def _interpreter(content: bytes, num_threads: int, delegated: bool) -> Any:
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    kernels = OpResolverType.AUTO if delegated else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     with silenced():
-        interpreter = Interpreter(model_content=content, num_threads=num_threads)
-    try:
-        return _in_batches(interpreter, inputs, BATCH)
-    except (RuntimeError, ValueError):
-        # Other operators than Reshape may have the batch of 1 baked in too.
-        return _in_batches(interpreter, inputs, 1)
+        return Interpreter(model_content=content, num_threads=num_threads, experimental_op_resolver_type=kernels)
 
 
 def _in_batches(interpreter: Any, inputs: list[NDArray[Any]], batch: int) -> NDArray[Any]:
-    places = [details["index"] for details in interpreter.get_input_details()]
-    given = interpreter.get_output_details()[0]["index"]
+    taken, given = interpreter.get_input_details(), interpreter.get_output_details()[0]
+    if batch > 1 and not all(_has_batch(details["shape"]) for details in (*taken, given)):
+        raise ValueError("A tensor has no axis for pictures.")
     parts, size = [], 0
     for start in range(0, len(inputs[0]), batch):
         chosen = [np.ascontiguousarray(values[start : start + batch]) for values in inputs]
         if len(chosen[0]) != size:
             size = len(chosen[0])
-            for place, values in zip(places, chosen, strict=True):
-                interpreter.resize_tensor_input(place, values.shape)
+            for details, values in zip(taken, chosen, strict=True):
+                shape = values.shape if batch > 1 else details["shape"]
+                interpreter.resize_tensor_input(details["index"], shape)
             interpreter.allocate_tensors()
-        for place, values in zip(places, chosen, strict=True):
-            interpreter.set_tensor(place, values)
+        for details, values in zip(taken, chosen, strict=True):
+            interpreter.set_tensor(details["index"], values if batch > 1 else values.reshape(details["shape"]))
         interpreter.invoke()
-        found = interpreter.get_tensor(given)
-        if len(found) != size:
-            raise ValueError(f"Expected {size} answers, got {len(found)}.")
-        parts.append(found)
+        found = interpreter.get_tensor(given["index"])
+        single = given["shape"][1:] if _has_batch(given["shape"]) else given["shape"]
+        # Broadcasting may make more of a batch than there is.
+        if found.size != size * np.prod(single):
+            raise ValueError(f"Expected {size} answers of shape {single}, got {found.shape}.")
+        parts.append(found.reshape(size, *single))
     return np.concatenate(parts)
+
+
+def _has_batch(shape: Sequence[int]) -> bool:
+    """Whether a tensor's first axis is for pictures: the converter drops axes of length 1 from small feature maps."""
+    return len(shape) > 1 and shape[0] == 1
