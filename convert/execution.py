@@ -107,7 +107,7 @@ def _part(graph: Graph, operators: Sequence[int], inputs: list[int], output: int
         twin, values = copy.copy(graph.tensors[tensor]), graph.model.buffers[graph.tensors[tensor].buffer]
         twin.buffer = 0
         if values.data is not None and len(values.data):
-            model.buffers.append(values)
+            model.buffers.append(copy.copy(values))
             twin.buffer = len(model.buffers) - 1
         part.tensors.append(twin)
     for each in found:
