@@ -13,12 +13,11 @@ from tempfile import TemporaryDirectory
 from msgspec import structs
 
 from edgeproof.convert import graph, metadata, verification
-from edgeproof.convert.build import build
 from edgeproof.convert.calibration import CalibrationSet
-from edgeproof.convert.preparation import Preparation
-from edgeproof.convert.recipes import DEFAULTS, Options, Recipe
+from edgeproof.convert.recipes import DEFAULTS, Choice, Options, Recipe
 from edgeproof.convert.reference import Reference
 from edgeproof.convert.verification import Evidence, Result, Summary
+from edgeproof.convert.workshop import Workshop
 from edgeproof.runtime import contract as contracts
 from edgeproof.runtime.atomic import writable_folder, write_bytes, write_text
 from edgeproof.runtime.classifier import Classifier
@@ -43,21 +42,20 @@ class About:
 
 @dataclass(frozen=True)
 class _Job:
-    """What every recipe of one conversion shares."""
+    """What every file of one conversion shares."""
 
     reference: Reference
-    preparation: Preparation
+    workshop: Workshop
     calibration: CalibrationSet
     evidence: Evidence
     stem: str
     max_drop: float
     about: About
-    options: Options
 
 
 def convert(
     reference: Reference,
-    recipes: Sequence[Recipe],
+    recipes: Sequence[Recipe | Choice],
     calibration: CalibrationSet,
     evidence: Evidence,
     *,
@@ -65,8 +63,12 @@ def convert(
     max_drop: float,
     about: About = About(),
     options: Options = DEFAULTS,
+    workshop: Workshop | None = None,
 ) -> Summary:
     """Write `<name>-<recipe>.tflite` for each recipe, verified, with verification.json and .md beside them.
+
+    A `Choice` takes the place of a recipe that is not to be made as `options` say. `workshop` is where a search has
+    built some of the files; there, it decides what files take and give.
 
     A file that drops more than `max_drop` points of top-1 is kept as `….rejected.tflite`; an earlier accepted one of
     its name is removed then, so that no stale file passes for a verified one. Raises `DataError` when the
@@ -77,34 +79,54 @@ def convert(
         raise DataError(f"The pictures are prepared for {size} pixels; the model takes {reference.size}.")
     if evidence.test.labels != reference.labels:
         raise DataError("The pictures' classes are not the model's labels. Give the data the model was trained on.")
-    stem = (about.name or reference.name).replace("_", "-")
-    if Path(stem).name != stem:
-        raise ConfigError(f"--name {stem}: a name, not a path, is expected. Give the folder with --out.")
+    stem = stem_of(reference, about)
     folder = writable_folder(out)
     for note in reference.notes:
         logger.info("%s: %s", stem, note)
-    preparation = Preparation(
-        reference.model, calibration.pixels(), steps=options.steps, estimator=options.estimator, seed=calibration.seed
+    job = _Job(
+        reference,
+        workshop or bench(reference, calibration, options),
+        calibration,
+        evidence,
+        stem,
+        max_drop,
+        about,
     )
-    job = _Job(reference, preparation, calibration, evidence, stem, max_drop, about, options)
-    results = tuple(_export_one(job, recipe, folder) for recipe in recipes)
+    choices = [each if isinstance(each, Choice) else options.choice(each) for each in recipes]
+    results = tuple(_export_one(job, choice, folder) for choice in choices)
     summary = Summary(model=stem, max_drop=max_drop, results=results)
     write_text(folder / "verification.md", verification.markdown(summary))
     write_json(folder / "verification.json", summary)
     return summary
 
 
-def _export_one(job: _Job, recipe: Recipe, folder: Path) -> Result:
+def bench(reference: Reference, calibration: CalibrationSet, options: Options = DEFAULTS) -> Workshop:
+    """A workshop for a model, its calibration pictures, and what its files take and give."""
+    return Workshop(
+        reference.model, calibration.pixels(), seed=calibration.seed, taken=options.taken, given=options.given
+    )
+
+
+def stem_of(reference: Reference, about: About) -> str:
+    """What the names of a model's files start with. Raises `ConfigError` for a path."""
+    stem = (about.name or reference.name).replace("_", "-")
+    if Path(stem).name != stem:
+        raise ConfigError(f"--name {stem}: a name, not a path, is expected. Give the folder with --out.")
+    return stem
+
+
+def _export_one(job: _Job, choice: Choice, folder: Path) -> Result:
+    recipe = choice.recipe
     name, labels, evidence = f"{job.stem}-{recipe.name}", job.reference.labels, job.evidence
     flatbuffer = metadata.with_metadata(
-        build(recipe, job.preparation, taken=job.options.taken, given=job.options.given),
+        job.workshop.flatbuffer(choice),
         name=name,
         description=f"Image classifier of {len(labels)} classes, {recipe.summary}.",
         size=job.reference.size,
         author=job.about.author,
         license=job.about.license,
     )
-    unverified = _contract(name, flatbuffer, job, recipe)
+    unverified = _contract(name, flatbuffer, job, choice)
     with TemporaryDirectory() as scratch:
         trial = Path(scratch) / f"{name}.tflite"
         trial.write_bytes(_packed(flatbuffer, unverified, labels))
@@ -134,7 +156,8 @@ def _keep(result: Result, content: bytes, folder: Path, name: str) -> Result:
     return structs.replace(result, file=kept.name)
 
 
-def _contract(name: str, flatbuffer: bytes, job: _Job, recipe: Recipe) -> Contract:
+def _contract(name: str, flatbuffer: bytes, job: _Job, choice: Choice) -> Contract:
+    recipe = choice.recipe
     runner = Runner(flatbuffer)
     return Contract(
         name=name,
@@ -145,8 +168,9 @@ def _contract(name: str, flatbuffer: bytes, job: _Job, recipe: Recipe) -> Contra
         input=runner.input,
         output=runner.output,
         quantisation=graph.quantisation(flatbuffer),
-        repairs=job.preparation.steps.names if recipe.rounds else (),
-        calibration=_calibration(job) if recipe.calibrates else None,
+        repairs=choice.steps.names if recipe.rounds else (),
+        left_in_float=job.workshop.spared(choice),
+        calibration=_calibration(job, choice) if recipe.calibrates else None,
         provenance={
             **job.reference.provenance,
             "edgeproof": version("edgeproof"),
@@ -155,10 +179,10 @@ def _contract(name: str, flatbuffer: bytes, job: _Job, recipe: Recipe) -> Contra
     )
 
 
-def _calibration(job: _Job) -> Calibration:
-    _, convergence = job.preparation.observed
+def _calibration(job: _Job, choice: Choice) -> Calibration:
+    _, convergence = job.workshop.preparation(choice).observed
     movement = convergence.movement[-1] if convergence.movement else None
-    return structs.replace(job.calibration.summary, estimator=job.preparation.estimator, movement=movement)
+    return structs.replace(job.calibration.summary, estimator=choice.estimator, movement=movement)
 
 
 def _packed(flatbuffer: bytes, contract: Contract, labels: tuple[str, ...]) -> bytes:

@@ -36,6 +36,19 @@ class Preparation:
         self.notes: list[str] = []
         self._model = model
 
+    def varied(self, *, steps: Steps, estimator: Estimator) -> Preparation:
+        """The same model and pictures with other repairs or another estimator; what both share is not made again."""
+        other = Preparation(self._model, self.pixels, steps=steps, estimator=estimator, seed=self.seed)
+        shared = ["float32"]
+        if steps.equalisation == self.steps.equalisation:
+            shared += ["graph", "observed"] if estimator == self.estimator else ["graph"]
+            other.notes = list(self.notes)
+        for name in shared:
+            # Where a cached_property keeps what it has made.
+            if name in vars(self):
+                vars(other)[name] = vars(self)[name]
+        return other
+
     @cached_property
     def float32(self) -> bytes:
         """The float flatbuffer, as TensorFlow's converter gives it."""

@@ -96,8 +96,39 @@ class Options:
     taken: Dtype | None = None
     given: Dtype | None = None
 
+    def choice(self, recipe: Recipe) -> Choice:
+        """A recipe with these repairs and this estimator."""
+        return Choice(recipe, self.steps, self.estimator)
+
 
 DEFAULTS = Options()
+NO_STEPS = Steps(head=False, equalisation=False, bias=False, rounding=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """All that decides a file's weights and arithmetic. `in_float` are operators of the float graph int8 spares."""
+
+    recipe: Recipe
+    steps: Steps = Steps()
+    estimator: Estimator = "min-max"
+    in_float: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.in_float and self.recipe != INT8:
+            raise ValueError(f"Expected operators in float with int8 alone, got {self.recipe.name}.")
+
+    @property
+    def name(self) -> str:
+        """What a table calls it, as `int8 repaired, mse, 4 in float`; repairs that are not all taken are named."""
+        words = self.recipe.name
+        if self.recipe.rounds and self.steps == Steps():
+            words += " repaired"
+        elif self.recipe.rounds and self.steps != NO_STEPS:
+            words += f" with {'+'.join(self.steps.names)}"
+        if self.recipe.calibrates and self.estimator != "min-max":
+            words += f", {self.estimator}"
+        return words + (f", {len(self.in_float)} in float" if self.in_float else "")
 
 
 def options(

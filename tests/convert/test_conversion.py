@@ -89,10 +89,24 @@ def test_the_contract_says_where_the_file_comes_from_and_what_it_scores(convert,
     assert contract.verification == summary.results[0].verification
     assert contract.verification.images_digest == digest(tiny_pictures.hashes)
     chosen = calibration.choose(tiny_pictures, images=20, seed=3)
-    assert contract.calibration == chosen.summary
+    assert msgspec.structs.replace(contract.calibration, movement=None) == chosen.summary
+    assert contract.calibration.movement > 0
     assert contract.quantisation.float_operators == 0
     assert {"keras_sha256", "edgeproof", "tensorflow"} <= set(contract.provenance)
     assert summary.results[0].sha256 == sha256((tmp_path / "out" / "mean-colour-int8.tflite").read_bytes())
+
+
+def test_a_choice_decides_repairs_and_estimator_and_its_file_says_so(reference, evidence, tiny_pictures, tmp_path):
+    sample = calibration.choose(tiny_pictures, images=20, seed=0)
+    workshop = conversion.bench(reference, sample)
+    graph = workshop.preparation(recipes.Choice(recipes.INT8)).graph
+    dense = next(number for number in range(len(graph.operators)) if graph.kind(number) == "FULLY_CONNECTED")
+    choice = recipes.Choice(recipes.INT8, recipes.Steps(equalisation=False), "percentile", (dense,))
+    conversion.convert(reference, [choice], sample, evidence, out=tmp_path, max_drop=5.0, workshop=workshop)
+    contract = modelfile.read(tmp_path / "mean-colour-int8.tflite").contract
+    assert (contract.recipe, contract.repairs) == ("int8", ("head", "bias", "rounding"))
+    assert contract.left_in_float == ("answers",)
+    assert contract.calibration.estimator == "percentile"
 
 
 def test_a_float_file_has_no_calibration(convert, tmp_path):
