@@ -23,6 +23,7 @@ Floats = NDArray[np.float64]
 # How far beyond what calibration saw a channel of a clipped activation may still go, as a share of its range.
 MARGIN = 0.2
 _LEAST = 1e-6
+_STILL = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,9 @@ def _equalise_clipped(graph: Graph, operator: int, seen: dict[int, Spans]) -> bo
         top = np.minimum(top, 6.0)
     width = top - offset
     full = 6.0 if graph.activation(operator) == "RELU6" else float(width.max())
-    scale = np.where(width > 1e-4, full / np.maximum(width, 1e-4), 1.0)
+    # A channel that never moves stays: without its offset it would reach its cap elsewhere.
+    offset = np.where(width > _STILL, offset, 0.0)
+    scale = np.where(width > _STILL, full / np.maximum(width, _STILL), 1.0)
     _give(graph, operator, scale, offset)
     _take(graph, user, scale, offset)
     return True
