@@ -113,8 +113,9 @@ def _untouched(graph: Graph, operator: int) -> dict[str, Any]:
 
 
 def _exactly(graph: Graph, operator: int) -> str:
-    """A pattern for the quantiser, which searches it in the joined names of an operator's outputs."""
-    return f"^{re.escape(graph.name(graph.given(operator)))}"
+    """A pattern for the quantiser, which searches it in the names of an operator's outputs, each with a semicolon."""
+    names = "".join(f"{graph.name(int(tensor))};" for tensor in graph.operators[operator].outputs)
+    return f"^{re.escape(names)}$"
 
 
 def _quantised(graph: Graph, rules: Rules, ranges: Ranges) -> Graph:
