@@ -27,7 +27,8 @@ from edgeproof.runtime.pixels import Pixels
 ROWS = 20_000
 # Larger layers would need a covariance of gigabytes: their weights are rounded to nearest.
 LARGEST = 4_608
-_BOUNDS = {"RELU": (0.0, np.inf), "RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0)}
+# Where the activations that LiteRT fuses into a layer cut its results.
+_BOUNDS = {"NONE": (-np.inf, np.inf), "RELU": (0.0, np.inf), "RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +58,17 @@ def repair(reference: Graph, target: Graph, pixels: Pixels, *, by_error: bool = 
             name = target.name(target.given(operator))
             twin = twins.get(name)
             if twin is not None and reference.kind(twin) == target.kind(operator):
-                wanted = float_run.computed(twin, without_activation=reference.kind(twin) in WEIGHTED)
-                reason = _obstacle(target, operator, np.float32 if weights_alone else np.int8)
-                if target.kind(operator) in WEIGHTED and reason:
+                weighted = target.kind(operator) in WEIGHTED
+                reason = _obstacle(target, operator, np.float32 if weights_alone else np.int8) if weighted else ""
+                bounds = _BOUNDS.get(reference.activation(twin)) if weighted else None
+                wanted = float_run.computed(twin, without_activation=bounds is not None)
+                if reason:
                     left_alone[name] = reason
-                elif target.kind(operator) in WEIGHTED:
+                elif weighted:
                     inputs = run.real(target.taken(operator)[0])
                     layers[name] = _solve(reference, twin, inputs, wanted, draw, by_error=by_error)
                     install(target, operator, layers[name])
-                float_run.advance(twin, _activated(wanted, reference.activation(twin)))
+                float_run.advance(twin, wanted if bounds is None else _activated(wanted, bounds))
             run.advance(operator)
             advance(1)
     return Repair(layers, left_alone)
@@ -101,8 +104,8 @@ def stored_weights(graph: Graph, operator: int) -> int:
 
 def _obstacle(graph: Graph, operator: int, dtype: Any) -> str:
     """Why a layer's weights cannot be chosen anew; empty where they can."""
-    if graph.kind(operator) not in WEIGHTED:
-        return ""
+    if graph.activation(operator) not in _BOUNDS:
+        return f"its activation is {graph.activation(operator)}"
     inputs = [int(tensor) for tensor in graph.operators[operator].inputs]
     if len(inputs) < 3 or inputs[2] < 0:
         return "it has no bias"
@@ -144,7 +147,7 @@ def _solve(
     found = rounding.depthwise(
         Rows(np.ascontiguousarray(seen.reshape(rows, -1, channels).transpose(2, 0, 1)), targets[chosen].T),
         weights.reshape(-1, channels).T.astype(np.float64),
-        bounds=_BOUNDS.get(graph.activation(operator), (-np.inf, np.inf)),
+        bounds=_BOUNDS[graph.activation(operator)],
         by_error=by_error,
     )
     return Rounded(found.integers.T.reshape(weights.shape), found.scale, found.bias)
@@ -191,10 +194,8 @@ def windows(
     return found
 
 
-def _activated(values: NDArray[Any], activation: str) -> NDArray[Any]:
-    if activation == "NONE":
+def _activated(values: NDArray[Any], bounds: tuple[float, float]) -> NDArray[Any]:
+    if bounds == _BOUNDS["NONE"]:
         return values
-    if activation not in _BOUNDS:
-        raise ValueError(f"Expected a fused activation that is cut at bounds, got {activation}.")
-    found: NDArray[Any] = np.clip(values, *_BOUNDS[activation]).astype(values.dtype)
+    found: NDArray[Any] = np.clip(values, *bounds).astype(values.dtype)
     return found
