@@ -27,6 +27,8 @@ from edgeproof.runtime.pixels import Pixels
 ROWS = 20_000
 # Larger layers would need a covariance of gigabytes: their weights are rounded to nearest.
 LARGEST = 4_608
+# Half of what 32 bits hold, the other half is for the sum; for the 64 bits beside 16-bit activations too.
+LARGEST_BIAS = 2**30
 # Where the activations that LiteRT fuses into a layer cut its results.
 _BOUNDS = {"NONE": (-np.inf, np.inf), "RELU": (0.0, np.inf), "RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0)}
 
@@ -78,21 +80,27 @@ def install(graph: Graph, operator: int, found: Rounded) -> None:
     """Write weights and bias into an operator: integers with their scales, or the reals that they stand for."""
     inputs = [int(tensor) for tensor in graph.operators[operator].inputs]
     weights, bias = stored_weights(graph, operator), inputs[2]
+    depthwise = graph.kind(operator) == "DEPTHWISE_CONV_2D"
     if graph.is_float(weights):
-        graph.set_constant(weights, found.real(depthwise=graph.kind(operator) == "DEPTHWISE_CONV_2D"))
+        graph.set_constant(weights, found.real(depthwise=depthwise))
         graph.set_constant(bias, found.bias)
         return
-    graph.set_constant(weights, found.integers)
-    graph.tensors[weights].quantization.scale = found.scale.astype(np.float32)
-    graph.tensors[weights].quantization.zeroPoint = np.zeros(len(found.scale), np.int64)
     if graph.is_float(bias):
+        _set_integers(graph, weights, found.integers, found.scale)
         graph.set_constant(bias, found.bias)
         return
-    scale = found.scale * graph.affine(inputs[0]).scale[0]
-    limit = np.iinfo(np.int32).max  # also for the int64 biases of 16-bit activations: larger ones make no sense
-    graph.set_constant(bias, np.clip(np.rint(found.bias / scale), -limit, limit))
-    graph.tensors[bias].quantization.scale = scale.astype(np.float32)
-    graph.tensors[bias].quantization.zeroPoint = np.zeros(len(scale), np.int64)
+    step = graph.affine(inputs[0]).scale[0]
+    # A bias counts in steps of its channel's weights: a channel of next to no weight needs coarser ones for it.
+    scale = np.maximum(found.scale, np.abs(found.bias) / (step * LARGEST_BIAS))
+    shrunk = Rounded(found.integers, found.scale / scale, found.bias).real(depthwise=depthwise)
+    _set_integers(graph, weights, np.rint(shrunk), scale)
+    _set_integers(graph, bias, np.rint(found.bias / (scale * step)), scale * step)
+
+
+def _set_integers(graph: Graph, tensor: int, integers: NDArray[Any], scale: NDArray[np.float64]) -> None:
+    graph.set_constant(tensor, integers)
+    graph.tensors[tensor].quantization.scale = scale.astype(np.float32)
+    graph.tensors[tensor].quantization.zeroPoint = np.zeros(len(scale), np.int64)
 
 
 def stored_weights(graph: Graph, operator: int) -> int:
