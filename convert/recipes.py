@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
 from edgeproof.convert.ranges import ESTIMATORS, Estimator
 from edgeproof.runtime.errors import ConfigError
 
 Dtype = Literal["uint8", "int8", "float32"]
+Objective = Literal["latency", "size"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,16 @@ class Choice:
         return words + (f", {len(self.in_float)} in float" if self.in_float else "")
 
 
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """The best file by `objective` among those that lose at most `max_drop` points, within a budget."""
+
+    max_drop: float
+    objective: Objective = "latency"
+    max_trials: int = 12
+    max_minutes: float = 15.0
+
+
 def options(
     *, repair: str = "all", estimator: str = "min-max", taken: str | None = None, given: str | None = None
 ) -> Options:
@@ -146,6 +157,12 @@ def options(
     _known("--estimator", estimator, ESTIMATORS)
     steps = Steps(**{step: step in wanted for step in STEPS})
     return Options(steps, cast("Estimator", estimator), cast("Dtype | None", taken), cast("Dtype | None", given))
+
+
+def goal(*, max_drop: float, objective: str, max_trials: int, max_minutes: float) -> Goal:
+    """The goal as a user writes it. Raises `ConfigError` for an unknown objective."""
+    _known("--objective", objective, get_args(Objective))
+    return Goal(max_drop, cast("Objective", objective), max_trials, max_minutes)
 
 
 def named(names: Sequence[str]) -> tuple[Recipe, ...]:

@@ -84,7 +84,7 @@ def convert(
         list[str] | None,
         typer.Option(
             help="float32, float16, dynamic, weights8, int8, int16x8 or int8-qat; may be repeated. "
-            "float32 and int8 unless given."
+            "float32 and int8 unless given. Or auto, alone: the best that keeps within --max-drop."
         ),
     ] = None,
     repair: Annotated[
@@ -94,6 +94,9 @@ def convert(
     output: Annotated[str | None, typer.Option(help="uint8, int8 or float32; the recipe's own.")] = None,
     estimator: Annotated[str, typer.Option(help="Of ranges: min-max, percentile or mse.")] = "min-max",
     max_drop: Annotated[float, typer.Option(help="Refuse a file that loses more points of top-1 than this.")] = 5.0,
+    objective: Annotated[str, typer.Option(help="With --recipe auto: latency or size.")] = "latency",
+    max_trials: Annotated[int, typer.Option(min=1, help="With --recipe auto: files to try at most.")] = 12,
+    max_minutes: Annotated[float, typer.Option(min=0, help="With --recipe auto: time to try them in.")] = 15.0,
     keras: Annotated[Path | None, typer.Option(help="Any Keras image classifier, instead of RUN.")] = None,
     labels: Annotated[Path | None, typer.Option(help="With --keras: its class names, one a line.")] = None,
     input_range: Annotated[str, typer.Option(help="With --keras: what it takes for bytes 0 and 255.")] = "0,255",
@@ -111,43 +114,27 @@ def convert(
     quiet: Quiet = False,
 ) -> None:
     """Export a model to verified .tflite files; refuses, with status 1, what drops too much."""
-    from edgeproof.runtime.atomic import writable_folder
-
     session.set_up(quiet)
+    from edgeproof import exporting, show
     from edgeproof.convert import recipes
 
-    chosen = recipes.named(recipe or recipes.DEFAULT)
+    automatic = exporting.is_automatic(recipe or (), repair=repair, estimator=estimator)
+    chosen = () if automatic else recipes.named(recipe or recipes.DEFAULT)
     wanted = recipes.options(repair=repair, estimator=estimator, taken=input_, given=output)
-    if (run_folder is None) == (keras is None):
-        raise ConfigError("convert: give either a run folder, or --keras with --labels and --data.")
-    if keras is not None and (labels is None or data is None):
-        raise ConfigError("convert --keras needs --labels FILE.txt and --data PATH as well.")
-    span = _range(input_range)
-    place = out or (run_folder / "export" if run_folder else Path("export"))
-    if (run_folder is not None and run_folder.is_dir()) or keras is not None:
-        writable_folder(place)
+    goal = recipes.goal(max_drop=max_drop, objective=objective, max_trials=max_trials, max_minutes=max_minutes)
+    source = exporting.Source(run_folder, keras, labels, data, test_data, _range(input_range), seed)
+    place = exporting.place(source, out)
     with session.tensorflow():
-        from edgeproof.convert import conversion, inputs, verification
+        from edgeproof.convert import conversion, verification
 
-    if keras is not None and labels is not None and data is not None:
-        given = inputs.from_keras(keras, labels=labels, data=data, test_data=test_data, input_range=span, seed=seed)
-        record = place / "calibration.csv"
-    else:
-        given = inputs.from_run(run_folder or Path())
-        record = (run_folder or Path()) / "calibration.csv"
-    sample = inputs.calibrate(given, record=record, images=calibration_images, seed=seed, own=calibration_data)
+    given, sample = exporting.opened(source, place, images=calibration_images, own=calibration_data)
+    about = conversion.About(name=name, author=author, license=license_)
+    if automatic:
+        exporting.search(given, sample, goal, place, about, wanted, as_json=json)
+        return
     summary = conversion.convert(
-        given.reference,
-        chosen,
-        sample,
-        given.evidence,
-        out=place,
-        max_drop=max_drop,
-        about=conversion.About(name=name, author=author, license=license_),
-        options=wanted,
+        given.reference, chosen, sample, given.evidence, out=place, max_drop=max_drop, about=about, options=wanted
     )
-    from edgeproof import show
-
     show.conversion(summary, place, as_json=json)
     verification.gate(summary)
 

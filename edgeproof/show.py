@@ -10,6 +10,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from edgeproof.benchmarks.report import Report
+    from edgeproof.convert.pareto import Search
     from edgeproof.convert.verification import Summary
     from edgeproof.runtime.classifier import Classifier, Prediction
     from edgeproof.train.run import Run
@@ -63,6 +64,33 @@ def conversion(summary: Summary, out: Path, *, as_json: bool) -> None:
         return
     verification(summary, as_json=False)
     print(f"Written to {out}, with verification.json and verification.md")
+
+
+def search(found: Search, summary: Summary | None, out: Path, *, as_json: bool) -> None:
+    """Print what a search tried and what it chose, and how that file compares with Keras on the test set."""
+    from edgeproof.convert import pareto
+
+    if as_json:
+        json({"out": str(out), "search": found, "verification": summary})
+        return
+    rows = [
+        (
+            ("> " if number == found.chosen else "  ") + trial.name,
+            f"{trial.top1:.2%}",
+            f"{trial.drop_points:+.2f}",
+            f"{trial.same_answers:.2%}",
+            f"{trial.size_bytes / 1e6:.2f}",
+            pareto.milliseconds(trial),
+            "yes" if trial.accepted else "NO",
+            "*" if trial.on_front else "",
+        )
+        for number, trial in enumerate(found.trials)
+    ]
+    table(("held-out pictures", "top-1", "drop", "same", "MB", "ms", "ok", "*"), rows)
+    print("ok: within the limit. *: nothing tried beats it in answers, size and latency.")
+    print(f"{found.sentence}\nSearch: {out}/search.md, search.json, pareto.png")
+    if summary is not None:
+        conversion(summary, out, as_json=False)
 
 
 def verification(summary: Summary, *, as_json: bool) -> None:

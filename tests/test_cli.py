@@ -3,6 +3,7 @@
 import json
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -100,6 +101,52 @@ def test_another_tools_file_needs_labels_and_a_range_and_says_what_it_assumes(
     assert "assuming channels in the order RGB" in err
 
 
+@needs_tensorflow
+def test_a_search_is_shown_within_80_columns(capsys):
+    from edgeproof import show
+    from edgeproof.convert.pareto import Search
+    from edgeproof.convert.trials import Trial
+
+    trial = Trial(
+        name="int8 repaired, percentile",
+        recipe="int8",
+        repairs=(),
+        estimator="percentile",
+        left_in_float=(),
+        size_bytes=12_345_678,
+        images=6000,
+        reference_top1=0.8,
+        top1=0.7,
+        drop_points=10.0,
+        drop_interval_points=(5.0, 15.0),
+        same_answers=1.0,
+        accepted=False,
+        seconds=1.0,
+        latency_ms=123.456,
+        on_front=True,
+    )
+    found = Search(
+        model="m",
+        objective="latency",
+        max_drop=0.5,
+        max_trials=12,
+        max_minutes=15,
+        minutes=1.0,
+        ended="done",
+        chosen=0,
+        nearest=0,
+        trials=(trial,),
+    )
+    show.search(found, None, Path("out"), as_json=False)
+    lines = capsys.readouterr().out.splitlines()
+    row = next(line for line in lines if "> int8 repaired, percentile" in line)
+    assert "123.46" in row
+    assert max(map(len, lines[: lines.index(row) + 1])) <= 80
+    show.search(found, None, Path("out"), as_json=True)
+    document = json.loads(capsys.readouterr().out)
+    assert (document["schema"], document["search"]["chosen"], document["verification"]) == (1, 0, None)
+
+
 WRONG_USES = {
     "no such picture": (["classify", "{model}", "{tmp}/none.png"], "no such file"),
     "an empty folder": (["classify", "{model}", "{tmp}/empty"], "no pictures in this folder"),
@@ -116,6 +163,9 @@ WRONG_USES = {
     "an unknown setting": (["train", "--out", "{tmp}/run", "--set", "head.epoch=3"], "Did you mean 'epochs'?"),
     "a setting of the wrong type": (["train", "--out", "{tmp}/run", "--set", "head.epochs=many"], "head.epochs"),
     "an unknown recipe": (["convert", "{tmp}/empty", "--recipe", "int9"], "Did you mean 'int8'?"),
+    "auto among others": (["convert", "{tmp}/empty", "--recipe", "auto", "--recipe", "int8"], "give it alone"),
+    "auto with repairs": (["convert", "{tmp}/empty", "--recipe", "auto", "--repair", "bias"], "leave out --repair"),
+    "an unknown objective": (["convert", "{tmp}/empty", "--objective", "sise"], "Did you mean 'size'?"),
 }
 
 

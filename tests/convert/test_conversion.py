@@ -91,7 +91,7 @@ def test_the_contract_says_where_the_file_comes_from_and_what_it_scores(convert,
     chosen = calibration.choose(tiny_pictures, images=20, seed=3)
     assert msgspec.structs.replace(contract.calibration, movement=None) == chosen.summary
     assert contract.calibration.movement > 0
-    assert contract.quantisation.float_operators == 0
+    assert contract.quantisation.integer_multiply_accumulates == contract.quantisation.multiply_accumulates > 0
     assert {"keras_sha256", "edgeproof", "tensorflow"} <= set(contract.provenance)
     assert summary.results[0].sha256 == sha256((tmp_path / "out" / "mean-colour-int8.tflite").read_bytes())
 
