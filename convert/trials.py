@@ -26,6 +26,8 @@ from edgeproof.train.split import balanced_sample
 STAGES = (1000, 3000, 6000)
 # Standard errors that make a drop clear after a stage, and that a file must stay below the limit by after the last.
 CLEAR, LAST = 2.0, 1.0
+# Answers that may change for each point that may be lost: see `verdict`.
+CHANGED = 10.0
 # Fewer than this cannot tell a file that loses points from one that does not.
 LEAST_IMAGES = 20
 _PART = 64
@@ -93,7 +95,9 @@ def attempt(choice: Choice, flatbuffer: bytes, held_out: HeldOut, *, max_drop: f
         found = np.concatenate([found, outputs(flatbuffer, more)])
         classes, exact = held_out.pictures.classes[:stage], held_out.outputs[:stage]
         lost, gained = _flips(found, exact, classes)
-        good = verdict(lost, gained, stage, max_drop=max_drop, last=stage == stages[-1])
+        same = same_answers(found, exact)
+        flips = Flips(lost, gained, same.total - same.correct, stage)
+        good = verdict(flips, max_drop=max_drop, last=stage == stages[-1])
         if good is not None:
             break
     return Trial(
@@ -108,32 +112,55 @@ def attempt(choice: Choice, flatbuffer: bytes, held_out: HeldOut, *, max_drop: f
         top1=top_k(found, classes, 1).share,
         drop_points=100 * (lost - gained) / len(found),
         drop_interval_points=paired.drop_interval(lost, gained, len(found)),
-        same_answers=same_answers(found, exact).share,
+        same_answers=same.share,
         accepted=bool(good),
         seconds=0.0,
     )
 
 
-def verdict(lost: int, gained: int, images: int, *, max_drop: float, last: bool) -> bool | None:
-    """Whether a drop of (lost - gained) pictures is within `max_drop` points; None where more pictures must tell.
+@dataclass(frozen=True, slots=True)
+class Flips:
+    """Of how many pictures the right answer was lost, was gained, and any answer changed."""
 
-    A model knows its training pictures, so that it might seem to lose less on them than on others. Fewer answers
-    change, but those that do had been right more often: of the stock-recipe model's plain int8 file, 14 % against
-    18 % of the answers, for a drop of 6.2 points on 3,000 held-out against 4.8 on 2,500 test pictures. So the drop
-    is taken as it is, and the last stage asks for a margin of one standard error. The gate of the conversion on the
-    test set stays, but chooses nothing.
+    lost: int
+    gained: int
+    changed: int
+    images: int
+
+    @property
+    def drop_points(self) -> float:
+        """The points of top-1 that are lost."""
+        return 100 * (self.lost - self.gained) / self.images
+
+    @property
+    def error_points(self) -> float:
+        """The standard error of the drop: of the paired difference of two shares."""
+        flips = self.lost + self.gained - (self.lost - self.gained) ** 2 / self.images
+        return 100 * math.sqrt(max(0.0, flips)) / self.images
+
+    @property
+    def changed_points(self) -> float:
+        """Changed answers in percent."""
+        return 100 * self.changed / self.images
+
+
+def verdict(flips: Flips, *, max_drop: float, last: bool) -> bool | None:
+    """Whether a file keeps within `max_drop` points on unseen pictures; None where more pictures must tell.
+
+    The drop must, and its upper end: of two standard errors, or of one after the last stage. A model knows its
+    training pictures: sure of those it learnt, it seldom loses them, and gains some of the others, so that the drop
+    of a good file there is too small: -0.13 points on 3,000 held-out pictures for the stock-recipe model's repaired
+    int8 file, and +0.43 on the test set, where 476 other answers cost 43 right ones. So no more answers may change
+    than ten for each picture that may be lost. (Of the held-out pictures 3 % change here, and 14 % with plain int8.)
+    The gate on the test set stays, but chooses nothing.
     """
-    drop, error = 100 * (lost - gained) / images, 100 * _standard_error(lost, gained, images)
-    if drop - CLEAR * error > max_drop:
+    most = CHANGED * max_drop
+    if flips.drop_points - CLEAR * flips.error_points > max_drop or flips.changed_points > 2 * most:
         return False
-    if drop + (LAST if last else CLEAR) * error <= max_drop:
+    reach = LAST if last else CLEAR
+    if flips.drop_points + reach * flips.error_points <= max_drop and flips.changed_points <= most:
         return True
     return False if last else None
-
-
-def _standard_error(lost: int, gained: int, images: int) -> float:
-    """Of the paired difference of two shares, 0 to 1."""
-    return math.sqrt(max(0.0, lost + gained - (lost - gained) ** 2 / images)) / images
 
 
 def _flips(found: Probabilities, exact: Probabilities, classes: Answers) -> tuple[int, int]:

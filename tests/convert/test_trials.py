@@ -4,7 +4,7 @@ import pytest
 from edgeproof.convert import trials
 from edgeproof.convert.recipes import FLOAT32, INT8, NO_STEPS, Choice
 from edgeproof.convert.reference import Reference
-from edgeproof.convert.trials import HeldOut, verdict
+from edgeproof.convert.trials import Flips, HeldOut, verdict
 from edgeproof.runtime import DataError
 from edgeproof.runtime.interpreter import Runner
 
@@ -51,20 +51,25 @@ def test_more_pictures_than_a_part_stay_in_order(held_out, tiny_flatbuffer):
 
 
 @pytest.mark.parametrize(
-    ("lost", "gained", "images", "last", "expected"),
+    ("lost", "gained", "changed", "images", "last", "expected"),
     [
-        (0, 0, 1000, False, True),
-        (0, 0, 44, True, True),
-        (90, 25, 1000, False, False),  # plain int8 of the stock-recipe model
-        (15, 12, 1000, False, None),
-        (37, 36, 3000, False, None),  # the same, repaired: a standard error of 0.28 points
-        (74, 72, 6000, True, True),
-        (90, 60, 6000, True, False),  # a drop of 0.5 points by itself
-        (5, 3, 937, True, False),
+        (0, 0, 0, 1000, False, True),
+        (0, 0, 0, 44, True, True),
+        (64, 17, 135, 1000, False, False),  # plain int8 of the stock-recipe model
+        (15, 12, 30, 1000, False, None),
+        (37, 36, 97, 3000, False, None),  # the same, repaired: a standard error of 0.28 points
+        (74, 72, 194, 6000, True, True),
+        (90, 60, 194, 6000, True, False),  # a drop of 0.5 points by itself
+        (200, 200, 600, 6000, True, False),  # no drop, but one answer in ten is another
+        (200, 200, 450, 6000, False, None),
+        (5, 3, 9, 937, True, False),
+        (3, 3, 9, 937, True, True),
     ],
 )
-def test_a_drop_is_judged_by_its_size_and_its_error(lost, gained, images, last, expected):
-    assert verdict(lost, gained, images, max_drop=0.5, last=last) is expected
+def test_a_drop_is_judged_by_its_size_its_error_and_the_answers_that_changed(
+    lost, gained, changed, images, last, expected
+):
+    assert verdict(Flips(lost, gained, changed, images), max_drop=0.5, last=last) is expected
 
 
 def test_no_held_out_picture_calibrates_or_tests(mean_colour, tiny_pictures):
