@@ -10,7 +10,11 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
+from edgeproof.convert import quantiser
+from edgeproof.convert.execution import Execution, as_input
 from edgeproof.convert.graph import Graph
+from edgeproof.convert.links import MIXING, by_input, makers
+from edgeproof.convert.simulation import Simulation
 from edgeproof.runtime.interpreter import Runner
 
 
@@ -187,6 +191,53 @@ def residual(new_layers, coloured):
         return layers.graph(given)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def ranges_of():
+    """Find the least and largest value of every activation of a graph on some pixels."""
+
+    def find(graph, pixels):
+        run, found = Execution(graph, as_input(graph, pixels)), {graph.inputs[0]: (0.0, 255.0)}
+        for operator in range(len(graph.operators)):
+            values = run.advance(operator)
+            found[graph.given(operator)] = (min(0.0, float(values.min())), max(0.0, float(values.max())))
+        return found
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def simulated(ranges_of):
+    """Quantise a graph plainly by its ranges on some pixels, for a simulation of what that does."""
+    pytest.importorskip("litert_quantizer", reason="needs the train extra")
+
+    def make(graph, pixels, **options):
+        return Simulation(graph, quantiser.static(graph, ranges_of(graph, pixels), **options))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def spoiled():
+    """Scale half of the channels that a layer makes, and make up for it in the weights behind: nothing else changes."""
+
+    def spoil(graph, maker, factors, *, seed=0):
+        found, draw = Graph.read(graph.packed()), np.random.default_rng(seed)
+        channels = graph.shape(graph.given(maker))[-1]
+        scale = np.ones(channels, np.float32)
+        scale[draw.permutation(channels)[: channels // 2]] = draw.choice(factors, channels // 2)
+        weights, bias = (int(tensor) for tensor in graph.operators[maker].inputs[1:3])
+        rows = found.constant(weights)
+        found.set_constant(weights, rows * scale.reshape(-1, *[1] * (rows.ndim - 1)))
+        found.set_constant(bias, found.constant(bias) * scale)
+        for taker, its in makers(graph).items():
+            if its == maker and graph.kind(taker) in MIXING:
+                tensor = int(graph.operators[taker].inputs[1])
+                found.set_constant(tensor, found.constant(tensor) / by_input(graph, taker, scale))
+        return found
+
+    return spoil
 
 
 def evaluated(graph, pixels):
