@@ -103,7 +103,7 @@ def test_spans_are_those_of_the_float_graph(side_by_side):
 
 def test_running_fewer_pictures_at_once_gives_the_same(side_by_side, monkeypatch):
     simulation, pixels, (found, spans) = side_by_side
-    monkeypatch.setattr(fidelity, "MEMORY_BYTES", 7 * 8 * 8 * 24 * 24)
+    monkeypatch.setattr(fidelity, "MEMORY_BYTES", 7 * 16 * 16 * 8 * 24)
     assert together(simulation.graph, len(pixels)) == 7
     others, other_spans = accumulated(simulation, pixels)
     for operator in found:
