@@ -112,3 +112,32 @@ def test_a_model_of_oblong_pictures_is_refused(from_keras, tmp_path):
     keras.Model(oblong, answers).save(tmp_path / "oblong.keras")
     with pytest.raises(DataError, match=r"oblong\.keras takes pictures of 8×6; only square inputs"):
         from_keras(put(tmp_path / "data"), model=tmp_path / "oblong.keras")
+
+
+# --- calibration ----------------------------------------------------------------------------------------------------
+
+
+def test_training_pictures_calibrate_and_their_list_is_kept(taken, tmp_path):
+    found = inputs.calibrate(taken, record=tmp_path / "calibration.csv", images=20, seed=4)
+    assert len(found.pictures) == 20
+    assert set(found.pictures.names) <= set(taken.train.names)
+    assert not set(found.pictures.hashes) & set(taken.evidence.test.hashes)
+    lines = (tmp_path / "calibration.csv").read_text().splitlines()
+    assert lines[0] == "path,label,sha256"
+    assert [line.split(",")[2] for line in lines[1:]] == list(found.pictures.hashes)
+    again = inputs.calibrate(taken, record=tmp_path / "again.csv", images=20, seed=4)
+    assert again.summary == found.summary
+    assert inputs.calibrate(taken, record=tmp_path / "other.csv", images=20, seed=5).summary != found.summary
+
+
+def test_a_users_own_pictures_calibrate_in_their_place(taken, colour_folder, tmp_path):
+    shutil.copytree(colour_folder / "train", tmp_path / "own")
+    found = inputs.calibrate(taken, record=tmp_path / "calibration.csv", own=tmp_path / "own")
+    assert len(found.pictures) == 64
+    assert set(found.pictures.hashes) == set(taken.train.hashes)
+
+
+def test_pictures_that_prove_nothing_are_refused_and_no_list_is_kept(taken, colour_folder, tmp_path):
+    with pytest.raises(DataError, match=r"32 of 32 calibration pictures are test pictures as well"):
+        inputs.calibrate(taken, record=tmp_path / "calibration.csv", own=colour_folder / "test")
+    assert not (tmp_path / "calibration.csv").exists()

@@ -1,4 +1,5 @@
 import shutil
+import time
 from dataclasses import replace
 
 import msgspec
@@ -77,6 +78,27 @@ def test_outputs_come_from_the_runtime_in_the_order_of_the_pictures(tiny_model_p
     for row, stored in zip(found, tiny_pictures.stored, strict=True):
         pixels = tiny_pictures.preprocessing.pixels(stored)[np.newaxis]
         np.testing.assert_allclose(row, classifier.probabilities(pixels)[0], atol=1e-6)
+
+
+def test_several_classifiers_of_one_file_give_what_one_gives_in_the_same_order(
+    tiny_model_path, tiny_pictures, monkeypatch
+):
+    monkeypatch.setattr(verification, "BATCH", 3)
+    alone = verification.outputs([Classifier(tiny_model_path)], tiny_pictures)
+    slow, *quick = [Classifier(tiny_model_path) for _ in range(3)]
+    monkeypatch.setattr(slow, "probabilities", delayed(slow.probabilities))
+    np.testing.assert_array_equal(verification.outputs([slow, *quick], tiny_pictures), alone)
+    assert len({row.tobytes() for row in alone}) == 40
+
+
+def delayed(function):
+    """The same, later: the others overtake it."""
+
+    def run(pixels):
+        time.sleep(0.02)
+        return function(pixels)
+
+    return run
 
 
 @pytest.fixture
