@@ -199,7 +199,8 @@ def whole_way(model, coloured, size, classes):
     expected = np.asarray(model(unseen.astype(np.float32), training=False))
     answers = np.bincount(expected.argmax(axis=1), minlength=classes)
     assert answers.min() >= 120 / classes / 3, "the model must give several different answers"
-    all_of_it, none = (Preparation(model, calibrating, steps=steps) for steps in (Steps(), NONE))
+    all_of_it = Preparation(model, calibrating, steps=Steps())
+    none = all_of_it.varied(steps=NONE, estimator="min-max")
     given = {"float32": build(FLOAT32, all_of_it), "int8": build(INT8, all_of_it), "none": build(INT8, none)}
     found = {name: Runner(content).probabilities(unseen) for name, content in given.items()}
     same = {name: float((each.argmax(axis=1) == expected.argmax(axis=1)).mean()) for name, each in found.items()}
@@ -220,14 +221,17 @@ def test_a_model_of_any_form_is_repaired_or_left_alone_with_a_reason(make, size,
     assert any(note.startswith(noted) for note in notes) if noted else not notes
 
 
+def finished(pictures):
+    return pictures.preprocessing.finished(pictures.stored)
+
+
 def test_mobilenet_of_alpha_035_is_repaired(colour_run):
     given = inputs.from_run(colour_run.folder)
-    pixels, expected = given.evidence.test.pixels(), given.evidence.outputs
+    calibrating, pixels, expected = finished(given.train), finished(given.evidence.test), given.evidence.outputs
     assert len(set(expected.argmax(axis=1).tolist())) == 4
-    found = {
-        steps: Runner(build(INT8, Preparation(given.reference.model, given.train.pixels()[::2], steps=steps)))
-        for steps in (Steps(), NONE)
-    }
+    repaired = Preparation(given.reference.model, calibrating[::4], steps=Steps())
+    plain = repaired.varied(steps=NONE, estimator="min-max")
+    found = {each.steps: Runner(build(INT8, each)) for each in (repaired, plain)}
     error = {steps: np.abs(runner.probabilities(pixels) - expected).mean() for steps, runner in found.items()}
     same = (found[Steps()].probabilities(pixels).argmax(axis=1) == expected.argmax(axis=1)).mean()
     assert same >= 0.95
