@@ -13,11 +13,13 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from edgeproof.convert.graph import Graph
+from edgeproof.convert.graph import WEIGHTED, Graph
 from edgeproof.runtime.chatter import silenced
 
 # Pictures in one invocation: activations of the early layers stay within the cache's reach.
 BATCH = 50
+# XNNPACK refuses to multiply the sums of an operator by so much.
+XNNPACK_LIMIT = 256
 
 
 class Execution:
@@ -92,7 +94,7 @@ def evaluate(
         for each in part.operators:
             each.builtinOptions = copy.copy(each.builtinOptions)
             each.builtinOptions.fusedActivationFunction = schema.ActivationFunctionType.NONE
-    return _run(part.packed(), [values[tensor] for tensor in inputs], num_threads)
+    return _run(part, [values[tensor] for tensor in inputs], num_threads)
 
 
 def _part(graph: Graph, operators: Sequence[int], inputs: list[int], output: int) -> Graph:
@@ -131,15 +133,27 @@ def _free_batch(graph: Graph, operator: int) -> None:
         graph.set_constant(shape, np.array([-1, *values[1:]]))
 
 
-def _run(content: bytes, inputs: list[NDArray[Any]], num_threads: int) -> NDArray[Any]:
-    # Other operators than Reshape may have the batch of 1 baked in too, and XNNPACK refuses some quantised operators
-    # whose scales are too far apart; LiteRT's own kernels take them.
-    for batch, delegated in ((BATCH, True), (1, True), (BATCH, False)):
+def _run(graph: Graph, inputs: list[NDArray[Any]], num_threads: int) -> NDArray[Any]:
+    content, delegated = graph.packed(), all(_fits_xnnpack(graph, number) for number in range(len(graph.operators)))
+    # Other operators than Reshape may have the batch of 1 baked in too; and LiteRT's own kernels take what XNNPACK
+    # refuses.
+    for batch, attempted in dict.fromkeys(((BATCH, delegated), (1, delegated), (BATCH, False))):
         try:
-            return _in_batches(_interpreter(content, num_threads, delegated), inputs, batch)
+            return _in_batches(_interpreter(content, num_threads, attempted), inputs, batch)
         except (RuntimeError, ValueError):
             continue
     return _in_batches(_interpreter(content, num_threads, False), inputs, 1)
+
+
+def _fits_xnnpack(graph: Graph, operator: int) -> bool:
+    """Whether XNNPACK takes the scales of an operator; LiteRT may crash after it refused one among others."""
+    if graph.kind(operator) not in WEIGHTED:
+        return True
+    tensors = (*map(int, graph.operators[operator].inputs[:2]), graph.given(operator))
+    if any(graph.is_float(tensor) for tensor in tensors):
+        return True
+    taken, weights, given = (graph.affine(tensor).scale for tensor in tensors)
+    return bool((taken * weights / given).max() < XNNPACK_LIMIT)
 
 
 def _interpreter(content: bytes, num_threads: int, delegated: bool) -> Any:

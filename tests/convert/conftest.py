@@ -229,7 +229,8 @@ def spoiled():
         scale[draw.permutation(channels)[: channels // 2]] = draw.choice(factors, channels // 2)
         weights, bias = (int(tensor) for tensor in graph.operators[maker].inputs[1:3])
         rows = found.constant(weights)
-        found.set_constant(weights, rows * scale.reshape(-1, *[1] * (rows.ndim - 1)))
+        by_row = graph.kind(maker) != "DEPTHWISE_CONV_2D"
+        found.set_constant(weights, rows * (scale.reshape(-1, *[1] * (rows.ndim - 1)) if by_row else scale))
         found.set_constant(bias, found.constant(bias) * scale)
         for taker, its in makers(graph).items():
             if its == maker and graph.kind(taker) in MIXING:
@@ -243,3 +244,38 @@ def spoiled():
 def evaluated(graph, pixels):
     """What LiteRT gives for the whole graph."""
     return Runner(graph.packed()).probabilities(pixels)
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """Training and test digits at 16×16: the pictures of `digits_model`."""
+    pytest.importorskip("sklearn", reason="needs the train extra")
+    from edgeproof.runtime.pixels import Preprocessing, Resize
+    from edgeproof.train import digits as data
+
+    steps = (Resize(width=8, height=8), Resize(width=16, height=16))
+    return data.load(Preprocessing(steps=steps), 0.2, 0)
+
+
+@pytest.fixture(scope="session")
+def digits_model(digits):
+    """A classifier of pixels 0–255 with a model inside, batch norm, a depthwise layer and an addition. Do not train it."""
+    keras = pytest.importorskip("keras", reason="needs the train extra")
+    layers = keras.layers
+    keras.utils.set_random_seed(0)
+    inner = keras.Input((16, 16, 3))
+    hidden = layers.Conv2D(8, 3, strides=2, padding="same", use_bias=False, name="first")(inner)
+    hidden = kept = layers.ReLU(6.0, name="first_relu")(layers.BatchNormalization(name="first_bn")(hidden))
+    hidden = layers.DepthwiseConv2D(3, use_bias=False, name="depth")(layers.ZeroPadding2D(1, name="pad")(hidden))
+    hidden = layers.ReLU(6.0, name="depth_relu")(layers.BatchNormalization(name="depth_bn")(hidden))
+    hidden = layers.Conv2D(8, 1, use_bias=False, name="point")(hidden)
+    hidden = layers.Add(name="add")([kept, layers.BatchNormalization(name="point_bn")(hidden)])
+    base = keras.Model(inner, layers.Conv2D(32, 3, strides=2, activation="relu", name="last")(hidden), name="base")
+    pixels = keras.Input((16, 16, 3))
+    hidden = base(layers.Rescaling(1 / 127.5, offset=-1, name="scale")(pixels))
+    hidden = layers.Dropout(0.1)(layers.GlobalAveragePooling2D(name="mean")(hidden))
+    model = keras.Model(pixels, layers.Dense(10, activation="softmax", name="answers")(hidden), name="digits")
+    model.compile(keras.optimizers.Adam(1e-2), "sparse_categorical_crossentropy")
+    train = digits[0]
+    model.fit(train.preprocessing.finished(train.stored), train.classes, batch_size=32, epochs=4, verbose=0)
+    return model

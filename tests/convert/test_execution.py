@@ -123,3 +123,18 @@ def test_pixels_are_given_as_the_input_takes_them(dtype, new_layers, coloured):
     found = as_input(graph, pixels)
     assert found.dtype == dtype
     np.testing.assert_array_equal(found.astype(int), pixels.astype(int) - (128 if dtype == "int8" else 0))
+
+
+def test_scales_too_far_apart_for_xnnpack_are_left_to_litert_itself(new_graph):
+    parts, kinds = new_graph(), schema.TensorType
+    taken = parts.tensor("pixels", [1, 2], kinds.INT8, scale=100.0)
+    weights = parts.tensor("weights", [2, 2], kinds.INT8, values=np.eye(2, dtype=np.int8), scale=100.0)
+    given = parts.tensor("given", [1, 2], kinds.INT8, scale=1.0)
+    options = schema.FullyConnectedOptionsT()
+    layer = [taken, weights, -1]
+    parts.operator(
+        schema.BuiltinOperator.FULLY_CONNECTED, layer, given, schema.BuiltinOptions.FullyConnectedOptions, options
+    )
+    graph = Graph.read(parts.packed(taken, given))
+    found = evaluate(graph, [0], {graph.inputs[0]: np.array([[0, 1], [-1, 0]], np.int8)}, graph.outputs[0])
+    np.testing.assert_array_equal(found, [[0, 127], [-128, 0]])
