@@ -227,7 +227,7 @@ def new_graph():
 
 # --- with TensorFlow: a small real training, shared by all tests ----------------------------------------------
 
-TRAIN_EXTRA = {"tensorflow", "keras", "sklearn", "scipy", "matplotlib", "seaborn"}
+TRAIN_EXTRA = {"tensorflow", "keras", "sklearn", "scipy", "matplotlib", "seaborn", "jinja2"}
 
 
 class ModuleOfAnExtra(pytest.Module):
