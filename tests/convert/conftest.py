@@ -3,7 +3,11 @@
 And float graphs of a few layers, which take no TensorFlow to make.
 """
 
+import importlib.util
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -259,7 +263,7 @@ def digits():
 
 @pytest.fixture(scope="session")
 def digits_model(digits):
-    """A classifier of pixels 0–255 with a model inside, batch norm, a depthwise layer and an addition. Do not train it."""
+    """A classifier of pixels 0–255 with a model inside, batch norm, a depthwise layer and an addition."""
     keras = pytest.importorskip("keras", reason="needs the train extra")
     layers = keras.layers
     keras.utils.set_random_seed(0)
@@ -279,3 +283,87 @@ def digits_model(digits):
     train = digits[0]
     model.fit(train.preprocessing.finished(train.stored), train.classes, batch_size=32, epochs=4, verbose=0)
     return model
+
+
+# What `toolkit_run` does in a process of its own, given a folder with a job and one for what it finds.
+_TOOLKIT_SCRIPT = """
+import io, json, pathlib, shutil, sys
+import msgspec, numpy as np
+from msgspec import structs
+from edgeproof.convert import emulation, process, toolkit, twin
+from edgeproof.convert.balancing import balanced
+from edgeproof.convert.fake_quantisation import converted, trained
+from edgeproof.convert.lowering import lowered, without_softmax
+
+folder, found = map(pathlib.Path, sys.argv[1:])
+assert toolkit.main(folder) == 0
+shutil.copy(folder / "result", found / "trained.tflite")
+
+pixels = np.load(folder / "calibration.npy")
+start = balanced(without_softmax(lowered(twin.read(folder))), pixels, toolkit.tf_keras)
+ranges = emulation.ranges(start, pixels, toolkit.tf_keras)
+student = toolkit.emulated(start, ranges)
+np.save(found / "emulated.npy", student(pixels.astype(np.float32), training=False))
+layers = {name: student.get_layer(name).layer for name in ("first", "depth", "answers")}
+kernels = {name: getattr(layer, toolkit.KERNELS[type(layer).__name__]) for name, layer in layers.items()}
+np.savez(found / "kernels.npz", **kernels)
+(found / "emulated.tflite").write_bytes(converted(trained(student, start), ranges, toolkit.tf_keras))
+
+job = msgspec.json.decode((folder / "job.json").read_bytes(), type=process.Job)
+for name, changes in json.loads(sys.stdin.read()).items():
+    settings = structs.replace(job.settings, steps=changes.pop("steps"))
+    (folder / "job.json").write_bytes(msgspec.json.encode(structs.replace(job, settings=settings, **changes)))
+    assert toolkit.main(folder) == 0
+    shutil.copy(folder / "result", found / name)
+
+with np.load(folder / "probe.npz") as probe:
+    np.savez(folder / "probe.npz", pixels=probe["pixels"], outputs=probe["outputs"] + 0.25)
+assert toolkit.main(folder) == 1
+"""
+
+
+@pytest.fixture(scope="session")
+def digits_settings():
+    """A training of `digits_model` for int8 that takes a second or two."""
+    from edgeproof.convert.finetuning import Finetuning
+
+    return Finetuning(steps=30, batch=32, flip=False, shift=0, learning_rate=1e-3)
+
+
+@pytest.fixture(scope="session")
+def digits_calibration(digits):
+    """Pixels of 60 training digits."""
+    return digits[0].preprocessing.finished(digits[0].stored[:60])
+
+
+@pytest.fixture(scope="session")
+def toolkit_run(digits_model, digits, digits_settings, digits_calibration, tmp_path_factory):
+    """One process of the toolkit that does all of its jobs on `digits_model`, and the folder with what they gave."""
+    process = _with_toolkit()
+    folder, found = tmp_path_factory.mktemp("job"), tmp_path_factory.mktemp("toolkit")
+    preprocessing, labels = digits[0].preprocessing, digits[0].labels
+    job = process.Job(task="quantise", settings=digits_settings, preprocessing=preprocessing, labels=labels)
+    process.fill(folder, job, digits_model, digits[0], digits_calibration)
+    others = {
+        "integers.tflite": {"task": "quantise", "output": "uint8", "steps": 0},
+        "pruned.npz": {"task": "prune", "sparsity": 0.75, "steps": 30},
+        "clustered.npz": {"task": "cluster", "clusters": 8, "steps": 10},
+    }
+    run = subprocess.run(
+        [sys.executable, "-c", _TOOLKIT_SCRIPT, folder, found],
+        input=json.dumps(others),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    assert run.returncode == 0, run.stderr
+    (found / "stdout").write_text(run.stdout)
+    return found
+
+
+def _with_toolkit():
+    if importlib.util.find_spec("tensorflow_model_optimization") is None:
+        pytest.skip("tensorflow_model_optimization is not installed: needs the qat extra")
+    from edgeproof.convert import process
+
+    return process
