@@ -14,7 +14,7 @@ from msgspec import structs
 
 from edgeproof.convert import graph, metadata, verification
 from edgeproof.convert.calibration import CalibrationSet
-from edgeproof.convert.recipes import DEFAULTS, Choice, Options, Recipe
+from edgeproof.convert.recipes import DEFAULTS, INT8_QAT, Choice, Options, Recipe
 from edgeproof.convert.reference import Reference
 from edgeproof.convert.verification import Evidence, Result, Summary
 from edgeproof.convert.workshop import Workshop
@@ -24,6 +24,7 @@ from edgeproof.runtime.classifier import Classifier
 from edgeproof.runtime.contract import CONTRACT_NAME, LABELS_NAME, Calibration, Contract
 from edgeproof.runtime.errors import ConfigError, DataError
 from edgeproof.runtime.interpreter import Runner
+from edgeproof.runtime.labelled import LabelledPictures
 from edgeproof.runtime.labels import text as labels_text
 from edgeproof.runtime.modelfile import pack
 from edgeproof.train.run import write_json
@@ -100,10 +101,21 @@ def convert(
     return summary
 
 
-def bench(reference: Reference, calibration: CalibrationSet, options: Options = DEFAULTS) -> Workshop:
-    """A workshop for a model, its calibration pictures, and what its files take and give."""
+def bench(
+    reference: Reference,
+    calibration: CalibrationSet,
+    options: Options = DEFAULTS,
+    *,
+    train: LabelledPictures | None = None,
+) -> Workshop:
+    """A workshop for a model, its calibration pictures, and what its files take and give; `train` is for int8-qat."""
     return Workshop(
-        reference.model, calibration.pixels(), seed=calibration.seed, taken=options.taken, given=options.given
+        reference.model,
+        calibration.pixels(),
+        train=train,
+        seed=calibration.seed,
+        taken=options.taken,
+        given=options.given,
     )
 
 
@@ -168,7 +180,7 @@ def _contract(name: str, flatbuffer: bytes, job: _Job, choice: Choice) -> Contra
         input=runner.input,
         output=runner.output,
         quantisation=graph.quantisation(flatbuffer),
-        repairs=choice.steps.names if recipe.rounds else (),
+        repairs=choice.steps.names if recipe.rounds and recipe != INT8_QAT else (),
         left_in_float=job.workshop.spared(choice),
         calibration=_calibration(job, choice) if recipe.calibrates else None,
         provenance={
@@ -180,6 +192,8 @@ def _contract(name: str, flatbuffer: bytes, job: _Job, choice: Choice) -> Contra
 
 
 def _calibration(job: _Job, choice: Choice) -> Calibration:
+    if choice.recipe == INT8_QAT:
+        return job.calibration.summary
     _, convergence = job.workshop.preparation(choice).observed
     movement = convergence.movement[-1] if convergence.movement else None
     return structs.replace(job.calibration.summary, estimator=choice.estimator, movement=movement)

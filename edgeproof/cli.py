@@ -97,6 +97,8 @@ def convert(
     objective: Annotated[str, typer.Option(help="With --recipe auto: latency or size.")] = "latency",
     max_trials: Annotated[int, typer.Option(min=1, help="With --recipe auto: files to try at most.")] = 12,
     max_minutes: Annotated[float, typer.Option(min=0, help="With --recipe auto: time to try them in.")] = 15.0,
+    prune: Annotated[float, typer.Option(min=0, help="Share of each kernel's weights to make zero first.")] = 0.0,
+    cluster: Annotated[int, typer.Option(min=0, help="Values that each kernel may hold, made so first.")] = 0,
     keras: Annotated[Path | None, typer.Option(help="Any Keras image classifier, instead of RUN.")] = None,
     labels: Annotated[Path | None, typer.Option(help="With --keras: its class names, one a line.")] = None,
     input_range: Annotated[str, typer.Option(help="With --keras: what it takes for bytes 0 and 255.")] = "0,255",
@@ -115,7 +117,7 @@ def convert(
 ) -> None:
     """Export a model to verified .tflite files; refuses, with status 1, what drops too much."""
     session.set_up(quiet)
-    from edgeproof import exporting, show
+    from edgeproof import exporting
     from edgeproof.convert import recipes
 
     automatic = exporting.is_automatic(recipe or (), repair=repair, estimator=estimator)
@@ -125,18 +127,38 @@ def convert(
     source = exporting.Source(run_folder, keras, labels, data, test_data, _range(input_range), seed)
     place = exporting.place(source, out)
     with session.tensorflow():
-        from edgeproof.convert import conversion, verification
+        from edgeproof.convert import conversion
 
     given, sample = exporting.opened(source, place, images=calibration_images, own=calibration_data)
+    given = exporting.compressed(given, prune=prune, cluster=cluster)
     about = conversion.About(name=name, author=author, license=license_)
     if automatic:
         exporting.search(given, sample, goal, place, about, wanted, as_json=json)
         return
-    summary = conversion.convert(
-        given.reference, chosen, sample, given.evidence, out=place, max_drop=max_drop, about=about, options=wanted
-    )
-    show.conversion(summary, place, as_json=json)
-    verification.gate(summary)
+    exporting.convert(given, chosen, sample, place, about, wanted, max_drop=max_drop, as_json=json)
+
+
+@app.command()
+def diagnose(
+    out: Annotated[Path, typer.Option(help="The folder of diagnosis.html, .md, .json and .png.")],
+    run_folder: Annotated[Path | None, typer.Argument(metavar="RUN", help="A run folder of `edgeproof train`.")] = None,
+    keras: Annotated[Path | None, typer.Option(help="Any Keras image classifier, instead of RUN.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="With --keras: its class names, one a line.")] = None,
+    input_range: Annotated[str, typer.Option(help="With --keras: what it takes for bytes 0 and 255.")] = "0,255",
+    data: Annotated[str | None, typer.Option(help="With --keras: pictures, as for `edgeproof train`.")] = None,
+    test_data: Annotated[str | None, typer.Option(help="With --keras: a second path, with test pictures.")] = None,
+    calibration_images: Annotated[int, typer.Option(min=1, help="Training pictures that set int8's ranges.")] = 500,
+    held_out_images: Annotated[int, typer.Option(min=20, help="Other training pictures, to try layers on.")] = 256,
+    seed: Annotated[int, typer.Option(help="Of the choice of pictures.")] = 0,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Tell for every layer, by its Keras name, what plain int8 loses in it, why, and what helps."""
+    session.set_up(quiet)
+    from edgeproof import diagnosing, exporting
+
+    source = exporting.Source(run_folder, keras, labels, data, test_data, _range(input_range), seed)
+    diagnosing.run(source, out, calibration_images=calibration_images, held_out_images=held_out_images, as_json=json)
 
 
 @app.command()

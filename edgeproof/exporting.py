@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from edgeproof.convert.calibration import CalibrationSet
     from edgeproof.convert.conversion import About
     from edgeproof.convert.inputs import Inputs
-    from edgeproof.convert.recipes import Goal, Options
+    from edgeproof.convert.recipes import Goal, Options, Recipe
 
 AUTO = "auto"
 
@@ -34,9 +34,9 @@ class Source:
 
     def __post_init__(self) -> None:
         if (self.run_folder is None) == (self.keras is None):
-            raise ConfigError("convert: give either a run folder, or --keras with --labels and --data.")
+            raise ConfigError("Give either a run folder, or --keras with --labels and --data.")
         if self.keras is not None and (self.labels is None or self.data is None):
-            raise ConfigError("convert --keras needs --labels FILE.txt and --data PATH as well.")
+            raise ConfigError("--keras needs --labels FILE.txt and --data PATH as well.")
 
 
 def is_automatic(recipes: Sequence[str], *, repair: str, estimator: str) -> bool:
@@ -58,12 +58,12 @@ def place(source: Source, out: Path | None) -> Path:
     return found
 
 
-def opened(source: Source, place: Path, *, images: int, own: Path | None) -> tuple[Inputs, CalibrationSet]:
-    """Read what a source names, choose calibration pictures (a user's with `own`), and record which they are."""
+def read(source: Source) -> Inputs:
+    """Read the model and the pictures that a source names."""
     from edgeproof.convert import inputs
 
     if source.keras is not None and source.labels is not None and source.data is not None:
-        given = inputs.from_keras(
+        return inputs.from_keras(
             source.keras,
             labels=source.labels,
             data=source.data,
@@ -71,11 +71,64 @@ def opened(source: Source, place: Path, *, images: int, own: Path | None) -> tup
             input_range=source.input_range,
             seed=source.seed,
         )
-        record = place / "calibration.csv"
-    else:
-        given = inputs.from_run(source.run_folder or Path())
-        record = (source.run_folder or Path()) / "calibration.csv"
+    return inputs.from_run(source.run_folder or Path())
+
+
+def opened(source: Source, place: Path, *, images: int, own: Path | None) -> tuple[Inputs, CalibrationSet]:
+    """Read what a source names, choose calibration pictures (a user's with `own`), and record which they are."""
+    from edgeproof.convert import inputs
+
+    given = read(source)
+    record = (source.run_folder or place) / "calibration.csv"
     return given, inputs.calibrate(given, record=record, images=images, seed=source.seed, own=own)
+
+
+def compressed(given: Inputs, *, prune: float, cluster: int) -> Inputs:
+    """The same with a pruned or clustered copy of the model; what it is held against stays the original's answers."""
+    if not prune and not cluster:
+        return given
+    from edgeproof import session
+
+    with session.extra("qat"):
+        from edgeproof.convert import compression
+    model, notes = given.reference.model, {}
+    if prune:
+        model = compression.prune(model, prune, train=given.train)
+        notes["pruned"] = f"{compression.sparsity_of(model):.2f}"
+    if cluster:
+        model = compression.cluster(model, cluster, train=given.train)
+        notes["clustered"] = str(cluster)
+    reference = replace(given.reference, model=model, provenance={**given.reference.provenance, **notes})
+    return replace(given, reference=reference)
+
+
+def convert(
+    given: Inputs,
+    recipes: Sequence[Recipe],
+    sample: CalibrationSet,
+    out: Path,
+    about: About,
+    options: Options,
+    *,
+    max_drop: float,
+    as_json: bool,
+) -> None:
+    """Export by these recipes, and show it. Raises `VerificationError` where a file is refused."""
+    from edgeproof.convert import conversion, verification
+
+    summary = conversion.convert(
+        given.reference,
+        recipes,
+        sample,
+        given.evidence,
+        out=out,
+        max_drop=max_drop,
+        about=about,
+        options=options,
+        workshop=conversion.bench(given.reference, sample, options, train=given.train),
+    )
+    show.conversion(summary, out, as_json=as_json)
+    verification.gate(summary)
 
 
 def search(
