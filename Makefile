@@ -77,8 +77,9 @@ $(RUN)/report/report.json: $(RUN)/export/verification.json
 	  --data $(RUN) --out $(RUN)/report 2>&1 | tee -a $(RUN).log
 
 # The model that int8 is hard for, as anybody's Keras model.
-STOCK = $(BIN)/edgeproof convert --keras $(EDGEPROOF_DATA)/models/stock-recipe/model.keras \
-  --labels $(EDGEPROOF_DATA)/models/stock-recipe/labels.txt --input-range=-1,1 $(CIFAR) --name stock-recipe
+HARD = --keras $(EDGEPROOF_DATA)/models/stock-recipe/model.keras --labels $(EDGEPROOF_DATA)/models/stock-recipe/labels.txt \
+  --input-range=-1,1 $(CIFAR)
+STOCK = $(BIN)/edgeproof convert $(HARD) --name stock-recipe
 
 .PHONY: stock
 stock: data venv  ## export the stock-recipe Keras model beside the data: float32, and int8 with all repairs
@@ -94,6 +95,23 @@ repairs: data venv  ## what each step of the repair gives on that model
 recipes: data venv  ## five recipes of that model, calibrated and verified on all 10,000 test pictures, with the time
 	time $(STOCK) --recipe float32 --recipe float16 --recipe dynamic --recipe int8 --recipe int16x8 \
 	  --max-drop 10 --out runs/stock/recipes
+
+.PHONY: qat
+qat: data venv  ## quantisation-aware training of that model
+	$(STOCK) --recipe int8-qat --max-drop 0.3 --out runs/stock/qat
+
+.PHONY: compressed
+compressed: data venv  ## that model pruned, and clustered, in float32 and int8, with what zlib leaves of the files
+	$(STOCK) --prune 0.5 --max-drop 10 --out runs/stock/pruned
+	$(STOCK) --cluster 16 --max-drop 10 --out runs/stock/clustered
+
+.PHONY: diagnosis
+diagnosis: data venv  ## what plain int8 does to each layer of that model, and why
+	$(BIN)/edgeproof diagnose $(HARD) --out runs/stock/diagnosis
+
+.PHONY: acceptance
+acceptance: data venv  ## the tests that take minutes and need the data
+	$(BIN)/python -m pytest -m data -rs
 
 .PHONY: auto
 auto: data venv  ## the search for the best file of that model that loses at most 0.5 points
