@@ -37,7 +37,7 @@ def red(tmp_path):
 def test_help_names_every_command(edgeproof):
     status, out, _ = edgeproof()
     assert status == 0
-    for verb in ("train", "convert", "classify", "benchmark", "demo"):
+    for verb in ("train", "convert", "diagnose", "classify", "benchmark", "demo"):
         assert f"\n  {verb} " in out
 
 
@@ -195,6 +195,8 @@ def test_a_wrong_use_ends_with_status_2_and_one_line(case, edgeproof, tiny_model
         (["train", "--data", "digits", "--out", "{tmp}/file/run"], "no folder that can be written"),
         (["convert", "{tmp}/empty"], "no training there"),
         (["convert", "{tmp}/empty", "--keras", "x.keras"], "either a run folder, or --keras"),
+        (["diagnose", "--out", "{tmp}/new"], "either a run folder, or --keras"),
+        (["diagnose", "{tmp}/empty", "--out", "{tmp}/file/new"], "no folder that can be written"),
     ],
 )
 def test_training_and_export_refuse_with_status_2_and_one_line(arguments, message, edgeproof, red, tmp_path):
@@ -230,6 +232,33 @@ def test_benchmark_writes_its_report_and_prints_tables(edgeproof, tiny_model_pat
     assert status == 0
     assert "100.0 %" in out
     assert json.loads((tmp_path / "report" / "report.json").read_text())["images"] == 3
+
+
+@needs_tensorflow
+@pytest.mark.slow
+def test_diagnose_prints_the_worst_layers_of_any_keras_model_and_writes_its_report(edgeproof, colour_folder, tmp_path):
+    for needed in ("litert_quantizer", "jinja2"):
+        pytest.importorskip(needed)
+    import keras
+
+    keras.utils.set_random_seed(0)
+    row = [keras.layers.Conv2D(6, 3, activation="relu", name="sees"), keras.layers.GlobalAveragePooling2D()]
+    model = keras.Sequential([keras.Input((16, 16, 3)), *row, keras.layers.Dense(4, "softmax", name="answers")])
+    model.save(tmp_path / "model.keras")
+    (tmp_path / "labels.txt").write_text("red\ngreen\nblue\ngrey\n")
+    given = ["--keras", tmp_path / "model.keras", "--labels", tmp_path / "labels.txt", "--data", colour_folder]
+    counts = ["--calibration-images", 24, "--held-out-images", 20]
+    out = tmp_path / "diagnosis"
+    status, printed, _ = edgeproof("diagnose", *given, *counts, "--out", out)
+    assert status == 0
+    assert max(map(len, printed.splitlines()[:-1])) <= 80
+    assert "sees" in printed
+    assert "Plain int8 changes" in printed
+    written = {path.name for path in out.iterdir()}
+    assert written == {"calibration.csv", *(f"diagnosis.{form}" for form in ("html", "json", "md", "png"))}
+    status, printed, _ = edgeproof("diagnose", *given, *counts, "--out", out, "--json")
+    assert status == 0
+    assert json.loads(printed)["diagnosis"] == json.loads((out / "diagnosis.json").read_text())
 
 
 def _flip_one_bit(content: bytes, *, at: int) -> bytes:
