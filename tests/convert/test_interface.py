@@ -78,6 +78,15 @@ def test_a_float_head_gives_answers_that_steps_do_not_tie(packed, pixels):
     assert len(fine) == pixels.shape[0] * 4 or len(fine) > 200
 
 
+def test_answers_as_bytes_can_be_made_floats_again(packed, pixels):
+    graph = Graph.read(packed["float head"])
+    expected = with_ends(packed["float head"], "uint8", "float32").probabilities(pixels)
+    interface.with_input(graph, "uint8")
+    interface.with_output(graph, "int8")
+    interface.with_output(graph, "float32")
+    np.testing.assert_array_equal(Runner(graph.packed()).probabilities(pixels), expected)
+
+
 def test_ends_that_are_there_already_are_not_added_again(packed):
     graph = Graph.read(packed["float32"])
     operators = len(graph.operators)

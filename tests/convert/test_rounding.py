@@ -38,10 +38,13 @@ def test_three_weights_are_rounded_as_trying_all_ways_would_round_them():
     )
     integers, scale = rounding._exhaustive(weights, form)
     for channel in range(4):
-        found = error(weights[[channel]], integers[[channel]], scale[[channel]], form[channel])[0]
-        below = np.floor(weights[channel] / scale[channel])
-        ways = [np.clip(below + way, -LIMIT, LIMIT) for way in product((0, 1), repeat=3)]
-        least = min(error(weights[[channel]], way[np.newaxis], scale[[channel]], form[channel])[0] for way in ways)
+        row, least = weights[[channel]], np.inf
+        for tried in rounding.largest(row) * rounding._SHRINKS[::2, np.newaxis]:
+            below = np.floor(row[0] / tried)
+            for way in product((0, 1), repeat=3):
+                up = np.clip(below + way, -LIMIT, LIMIT)[np.newaxis]
+                least = min(least, error(row, up, tried, form[channel])[0])
+        found = error(row, integers[[channel]], scale[[channel]], form[channel])[0]
         assert found == pytest.approx(least)
 
 
