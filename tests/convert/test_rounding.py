@@ -36,6 +36,8 @@ def test_three_weights_are_rounded_as_trying_all_ways_would_round_them():
         np.random.default_rng(1).standard_normal((4, 3)),
         np.stack([covariance(3, seed) for seed in range(4)]),
     )
+    # A large weight that hardly matters: here a smaller scale that cuts it off errs less.
+    weights[0, 0], form[0] = 5, np.diag([1e-9, 1, 1])
     integers, scale = rounding._exhaustive(weights, form)
     for channel in range(4):
         row, least = weights[[channel]], np.inf
@@ -46,6 +48,7 @@ def test_three_weights_are_rounded_as_trying_all_ways_would_round_them():
                 least = min(least, error(row, up, tried, form[channel])[0])
         found = error(row, integers[[channel]], scale[[channel]], form[channel])[0]
         assert found == pytest.approx(least)
+    assert scale[0] < rounding.largest(weights)[0]
 
 
 def test_trying_all_ways_errs_less_than_rounding_to_nearest():
