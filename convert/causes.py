@@ -45,7 +45,7 @@ class Case:
 def undone(case: Case) -> dict[Cause, float]:
     """How much of the blame each cause's remedy takes away, in nats; the cheapest remedy first."""
     variants = case.variants
-    output = variants.get("output", case.damage if "weights" not in variants else 0.0)
+    output = variants.get("output", case.damage)
     weights = variants.get("weights", 0.0)
     return {
         "saturation": output - variants.get("unsaturated", output),

@@ -179,7 +179,7 @@ def plain_cnn():
         hidden = L.ReLU()(L.BatchNormalization()(hidden))
         if number in (1, 3, 5):
             hidden = L.MaxPooling2D()(hidden)
-    hidden = L.Flatten()(L.AveragePooling2D()(hidden))
+    hidden = L.Flatten()(L.AveragePooling2D(2)(hidden))
     for number in range(4):
         hidden = L.Dense(96, activation="relu", name=f"dense_{number}")(hidden)
     return keras.Model(inputs, L.Dense(10, activation="softmax", name="answers")(hidden))
