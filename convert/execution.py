@@ -176,7 +176,8 @@ def _in_batches(interpreter: Any, inputs: list[NDArray[Any]], batch: int) -> NDA
             for details, values in zip(taken, chosen, strict=True):
                 shape = values.shape if batch > 1 else details["shape"]
                 interpreter.resize_tensor_input(details["index"], shape)
-            interpreter.allocate_tensors()
+            with silenced():
+                interpreter.allocate_tensors()
         for details, values in zip(taken, chosen, strict=True):
             interpreter.set_tensor(details["index"], values if batch > 1 else values.reshape(details["shape"]))
         interpreter.invoke()
