@@ -9,7 +9,6 @@ from edgeproof.convert.execution import Execution
 from edgeproof.convert.export import export
 from edgeproof.convert.graph import Graph
 from edgeproof.convert.names import layer_names
-from edgeproof.convert.recipes import FLOAT32
 from edgeproof.runtime import labels, modelfile
 
 L = keras.layers
@@ -20,8 +19,7 @@ JUDGED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD")
 
 
 def exported(model):
-    size = model.inputs[0].shape[1:]
-    return Graph.read(export(model, FLOAT32, np.zeros((1, *size), np.uint8)))
+    return Graph.read(export(model))
 
 
 def randomised(model):
