@@ -72,6 +72,14 @@ def test_measures_are_within_their_ranges(healthy, graph):
     assert healthy.held_out_images == healthy.calibration_images == 40
 
 
+def test_the_ratio_of_weights_is_that_of_the_channels_in_use(graph, judged):
+    changed = Graph.read(graph.packed())
+    weights = int(changed.operators[0].inputs[1])
+    rows = changed.constant(weights) / np.abs(changed.constant(weights)).max(axis=(1, 2, 3), keepdims=True)
+    changed.set_constant(weights, rows * np.array([1, 2, 3, 4, 5, 6, 7, 1e-9]).reshape(8, 1, 1, 1) / 700)
+    assert judged(changed).layers[0].weight_range_ratio == pytest.approx(7, rel=1e-5)
+
+
 def test_a_healthy_model_has_nothing_wrong(healthy):
     assert healthy.int8_answers_changed < 0.06
     assert healthy.worst == ()
