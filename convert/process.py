@@ -27,6 +27,8 @@ from edgeproof.train.split import balanced_sample
 
 COMMAND = (sys.executable, "-P", "-m", "edgeproof.convert.toolkit")
 PROBES = 8
+# So many training pictures are given at least, where there are so many.
+LEAST_PICTURES = 1024
 JOB, CALIBRATION, PROBE, PICTURES, RESULT, LOG = (
     *("job.json", "calibration.npy", "probe.npz", "pictures.npz", "result", "toolkit.log"),
 )
@@ -75,12 +77,12 @@ def run(
 
 
 def fill(folder: Path, job: Job, model: Any, train: LabelledPictures, calibration: Pixels | None) -> None:
-    """Put what the toolkit is to be given into a folder; only as many pictures as its steps take."""
+    """Put what the toolkit is to be given into a folder; of the pictures no more than its steps take."""
     twin.write(twin.describe(model), folder)
     (folder / JOB).write_bytes(msgspec.json.encode(job))
     if calibration is not None:
         np.save(folder / CALIBRATION, calibration)
-    wanted = max(PROBES, job.settings.steps * job.settings.batch)
+    wanted = max(LEAST_PICTURES, job.settings.steps * job.settings.batch)
     chosen = train.take(balanced_sample(train.classes, wanted, job.settings.seed))
     np.savez(folder / PICTURES, stored=chosen.stored, classes=chosen.classes)
     probes = train.preprocessing.finished(chosen.stored[:PROBES])

@@ -22,7 +22,7 @@ from edgeproof.convert import emulation, process, twin
 from edgeproof.convert.balancing import balanced
 from edgeproof.convert.emulation import Range
 from edgeproof.convert.fake_quantisation import AXES, converted, rounded, rounded_kernel, trained, units
-from edgeproof.convert.finetuning import Adam, finetune
+from edgeproof.convert.finetuning import correct_norms, finetune
 from edgeproof.convert.lowering import lowered, without_softmax
 from edgeproof.convert.process import Job, Progress
 from edgeproof.convert.twin import Layer, Twin
@@ -31,8 +31,6 @@ from edgeproof.runtime.errors import EdgeproofError
 KERNELS = {"Conv2D": "kernel", "DepthwiseConv2D": "depthwise_kernel", "Dense": "kernel"}
 # Smaller kernels are neither pruned nor clustered: that would cost accuracy and save nothing.
 LEAST_WEIGHTS = 1024
-# The share of a pruning's steps after which no more weights are taken away.
-_PRUNED_AFTER = 0.6
 
 
 class Rounding(tfmot.quantization.keras.quantizers.Quantizer):  # type: ignore[misc]  # the toolkit has no types
@@ -80,6 +78,7 @@ class Placed(tfmot.quantization.keras.QuantizeConfig):  # type: ignore[misc]
 
     def set_quantize_activations(self, layer: Any, quantize_activations: list[Any]) -> None:
         """Nothing: activations are layers of their own."""
+        return
 
     def get_output_quantizers(self, layer: Any) -> list[Any]:
         """The rounding of the output, where there is one."""
@@ -156,22 +155,16 @@ def quantise(folder: Path, job: Job) -> bytes:
 
 def prune(folder: Path, job: Job) -> bytes:
     """The weights of the twin's layers, as an npz file, after the smallest of each kernel were taken away."""
-    schedule = tfmot.sparsity.keras.PolynomialDecay(
-        initial_sparsity=0.0,
-        final_sparsity=job.sparsity,
-        begin_step=0,
-        end_step=max(1, int(_PRUNED_AFTER * job.settings.steps)),
-        frequency=max(1, job.settings.steps // 50),
-    )
+    once = tfmot.sparsity.keras.ConstantSparsity(job.sparsity, begin_step=0, end_step=1, frequency=1)
     given = without_softmax(_checked(folder))
-    student = _wrapped(given, lambda layer: tfmot.sparsity.keras.prune_low_magnitude(layer, schedule))
+    student = _wrapped(given, lambda layer: tfmot.sparsity.keras.prune_low_magnitude(layer, once))
     pruned = [layer for layer in student.layers if hasattr(layer, "pruning_step")]
-
-    def before_step(optimizer: Adam) -> None:
-        for layer in pruned:
-            layer.pruning_step.assign(tf.cast(optimizer.iterations, layer.pruning_step.dtype))
-
-    _finetune(student, twin.build(given, tf_keras), folder, job, before_step=before_step)
+    for layer in pruned:
+        layer.pruning_step.assign(0)
+    correct_norms(student, twin.build(given, tf_keras), process.read_pictures(folder, job))
+    for layer in pruned:
+        layer.pruning_step.assign(2)  # the choice of weights stays
+    _finetune(student, twin.build(given, tf_keras), folder, job)
     for layer in pruned:
         layer.pruning_obj.weight_mask_op()
     return _weights(tfmot.sparsity.keras.strip_pruning(student))
@@ -183,16 +176,15 @@ def cluster(folder: Path, job: Job) -> bytes:
     clustering = tfmot.clustering.keras
     start = clustering.CentroidInitialization.KMEANS_PLUS_PLUS
     student = _wrapped(given, lambda layer: clustering.cluster_weights(layer, job.clusters, start))
+    correct_norms(student, twin.build(given, tf_keras), process.read_pictures(folder, job))
     _finetune(student, twin.build(given, tf_keras), folder, job)
     return _weights(clustering.strip_clustering(student))
 
 
 def _wrapped(given: Twin, wrap: Callable[[Any], Any]) -> Any:
-    """The twin with its large convolutions and dense layers wrapped, and batch norm as it is at inference."""
+    """The twin with its large convolutions and dense layers wrapped."""
 
     def chosen(layer: Any) -> Any:
-        if type(layer).__name__ == "BatchNormalization":
-            layer.trainable = False
         large = type(layer).__name__ in ("Conv2D", "Dense") and np.prod(layer.kernel.shape) >= LEAST_WEIGHTS
         return wrap(layer) if large else layer
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from edgeproof.convert.finetuning import Adam, Finetuning, finetune
+from edgeproof.convert.finetuning import Adam, Finetuning, correct_norms, finetune
 
 layers = keras.layers
 
@@ -104,14 +104,32 @@ def test_the_same_seed_gives_the_same_weights(digits):
     assert not np.array_equal(found[0], found[2])
 
 
-def test_something_can_be_done_before_every_step(digits):
-    seen = []
-    finetune(
-        network(2),
-        network(1),
-        digits[0],
-        Finetuning(steps=3, batch=8),
-        report=lambda *words: None,
-        before_step=lambda optimizer: seen.append(int(optimizer.iterations)),
-    )
-    assert seen == [0, 1, 2]
+def test_batch_norm_follows_what_a_changed_kernel_does_to_its_inputs(digits):
+    def network_of(kernel):
+        picture = keras.Input((16, 16, 3))
+        convolution = layers.Conv2D(2, 1, name="conv")
+        hidden = layers.BatchNormalization(name="norm")(convolution(layers.Rescaling(1 / 255)(picture)))
+        model = keras.Model(picture, layers.GlobalAveragePooling2D()(hidden))
+        convolution.set_weights([kernel, np.array([1.0, -1])])
+        model.get_layer("norm").set_weights(list(np.array([[1.0, 2], [0.5, 0], [0.3, -0.2], [0.4, 0.8]])))
+        return model
+
+    kernel = np.random.default_rng(0).normal(size=(1, 1, 3, 2))
+    model, original, pictures = network_of(3 * kernel), network_of(kernel), digits[0].take(range(256))
+    pixels = pictures.preprocessing.finished(pictures.stored).astype(np.float32)
+    taken = keras.Model(original.inputs[0], original.get_layer("conv").output).predict(pixels, verbose=0)
+    correct_norms(model, original, pictures)
+    norm = model.get_layer("norm")
+    moved = 2 * (taken - [1.0, -1]).mean(axis=(0, 1, 2))  # three times as much, but for the bias
+    np.testing.assert_allclose(norm.moving_mean, np.array([0.3, -0.2]) + moved, atol=1e-3)
+    np.testing.assert_allclose(norm.moving_variance, [9 * 0.4, 9 * 0.8], rtol=1e-3)
+    np.testing.assert_allclose(norm.gamma, [1, 2])
+    assert not norm.trainable_weights
+
+
+def test_batch_norm_stays_where_no_kernel_changed(digits):
+    picture = keras.Input((16, 16, 3))
+    model = keras.Model(picture, layers.Flatten()(layers.BatchNormalization(name="norm")(picture)))
+    correct_norms(model, keras.models.clone_model(model), digits[0].take(range(100)))
+    np.testing.assert_allclose(model.get_layer("norm").moving_mean, 0, atol=1e-4)
+    np.testing.assert_allclose(model.get_layer("norm").moving_variance, 1, rtol=1e-4)

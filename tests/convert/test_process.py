@@ -50,8 +50,8 @@ def test_the_child_is_given_the_twin_the_job_and_pictures(run, digits_model, dig
     assert (job.task, job.sparsity, job.settings, job.labels) == ("prune", 0.25, SETTINGS, digits[0].labels)
     assert len(twin.read(folder).layers) == len(twin.describe(digits_model).layers)
     pictures = process.read_pictures(folder, job)
-    assert len(pictures) == 120
-    assert np.bincount(pictures.classes).min() == 12
+    assert len(pictures) == 1024
+    assert np.bincount(pictures.classes).min() > 90
     assert pictures.preprocessing == digits[0].preprocessing
     assert (np.load(folder / "calibration.npy") == 7).all()
     with np.load(folder / "probe.npz") as probe:
