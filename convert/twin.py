@@ -183,11 +183,9 @@ def _graph(operation: Any, place: str) -> Any:
 
 
 def _needed(layers: list[Layer], last: str) -> Twin:
-    """The layers that the output depends on, that one last."""
+    """The layers that the output depends on, of which it is the last."""
     wanted = {last}
     for layer in reversed(layers):
         if layer.name in wanted:
             wanted |= set(layer.inbound)
-    kept = [layer for layer in layers if layer.name in wanted or layer.kind == INPUT]
-    kept.sort(key=lambda layer: layer.name == last)
-    return Twin(tuple(kept))
+    return Twin(tuple(layer for layer in layers if layer.name in wanted or layer.kind == INPUT))

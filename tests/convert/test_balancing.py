@@ -21,9 +21,10 @@ def unbalanced(top, taker, *, twice=False):
     picture = keras.Input((8, 8, 3))
     relu = layers.ReLU(6.0 if top == 6 else None, name="relu")
     hidden = kept = relu(layers.Conv2D(5, 3, name="maker")(layers.Rescaling(1 / 255)(picture)))
-    hidden = taker(layers.ZeroPadding2D(1)(hidden))
     if twice:
-        hidden = layers.Concatenate()([hidden, layers.Conv2D(2, 3, padding="same")(kept)])
+        hidden = layers.Concatenate()([taker(hidden), layers.Conv2D(2, 3)(kept)])
+    else:
+        hidden = taker(layers.ZeroPadding2D(1)(hidden))
     hidden = layers.GlobalAveragePooling2D()(hidden)
     model = keras.Model(picture, layers.Softmax()(layers.Dense(4)(hidden)))
     kernel, bias = model.get_layer("maker").get_weights()

@@ -132,7 +132,7 @@ def test_samples_of_an_activation_meet_all_its_channels():
 
     given = lowered_twin(body)
     kernel = np.zeros((1, 1, 3, 64), np.float32)
-    kernel[..., 17] = 1.0
+    kernel[..., 0], kernel[..., 17] = 0.001, 1.0
     changed = [
         twin.Layer(e.name, e.kind, e.inbound, e.settings, (kernel,) if e.name == "conv" else e.weights)
         for e in given.layers
