@@ -13,7 +13,6 @@ from msgspec import structs
 from edgeproof.convert import conversion, pareto, sensitivity, trials
 from edgeproof.convert.calibration import CalibrationSet
 from edgeproof.convert.conversion import About
-from edgeproof.convert.graph import Graph
 from edgeproof.convert.inputs import Inputs
 from edgeproof.convert.pareto import Search
 from edgeproof.convert.recipes import DEFAULTS, INT8, Choice, Goal, Options
@@ -24,6 +23,7 @@ from edgeproof.convert.verification import Summary
 from edgeproof.convert.workshop import Workshop
 from edgeproof.runtime.atomic import writable_folder
 from edgeproof.runtime.errors import VerificationError
+from edgeproof.runtime.graph import Graph
 
 logger = logging.getLogger(__name__)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from edgeproof.convert import interface, quantiser
-from edgeproof.convert.graph import Graph
 from edgeproof.convert.preparation import Preparation
 from edgeproof.convert.recipes import DYNAMIC, FLOAT16, FLOAT32, INT8, INT16X8, WEIGHTS8, Dtype, Recipe
 from edgeproof.convert.repair import install
+from edgeproof.runtime.graph import Graph
 
 # TFLite's own dynamic-range recipe leaves smaller tensors in float: they cost accuracy and save nothing.
 LEAST_WEIGHTS = 1024

@@ -12,13 +12,14 @@ from tempfile import TemporaryDirectory
 
 from msgspec import structs
 
-from edgeproof.convert import graph, metadata, verification
+from edgeproof.convert import metadata, verification
 from edgeproof.convert.calibration import CalibrationSet
 from edgeproof.convert.recipes import DEFAULTS, INT8_QAT, Choice, Options, Recipe
 from edgeproof.convert.reference import Reference
 from edgeproof.convert.verification import Evidence, Result, Summary
 from edgeproof.convert.workshop import Workshop
 from edgeproof.runtime import contract as contracts
+from edgeproof.runtime import graph
 from edgeproof.runtime.atomic import writable_folder, write_bytes, write_text
 from edgeproof.runtime.classifier import Classifier
 from edgeproof.runtime.contract import CONTRACT_NAME, LABELS_NAME, Calibration, Contract

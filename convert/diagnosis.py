@@ -13,12 +13,12 @@ from edgeproof.convert import quantiser
 from edgeproof.convert.causes import NEGLIGIBLE, Case, Cause, cause, sentence
 from edgeproof.convert.equalisation import Spans
 from edgeproof.convert.fidelity import Fidelity, accumulated
-from edgeproof.convert.graph import WEIGHTED, Graph
 from edgeproof.convert.links import POOLING, makers, weights_of
 from edgeproof.convert.quantiser import Ranges
 from edgeproof.convert.remedies import Variants, tried
 from edgeproof.convert.sensitivity import Damage, HeldOut, alone, damage, whole
 from edgeproof.convert.simulation import Simulation
+from edgeproof.runtime.graph import WEIGHTED, Graph
 from edgeproof.runtime.pixels import Pixels
 
 SCHEMA = 1

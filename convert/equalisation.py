@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeproof.convert.execution import Execution, as_input
-from edgeproof.convert.graph import WEIGHTED, Graph
+from edgeproof.runtime.graph import WEIGHTED, Graph
 from edgeproof.runtime.pixels import Pixels
 
 Floats = NDArray[np.float64]

@@ -13,8 +13,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from edgeproof.convert.graph import WEIGHTED, Graph
 from edgeproof.runtime.chatter import silenced
+from edgeproof.runtime.graph import WEIGHTED, Graph
 
 # Pictures in one invocation: activations of the early layers stay within the cache's reach.
 BATCH = 50

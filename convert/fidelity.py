@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from edgeproof.convert.equalisation import Spans
 from edgeproof.convert.execution import Execution, as_input
-from edgeproof.convert.graph import Graph
 from edgeproof.convert.simulation import Simulation
+from edgeproof.runtime.graph import Graph
 from edgeproof.runtime.pixels import Pixels
 
 # Activations of one operator, a few copies of them, for as many pictures as are run together.

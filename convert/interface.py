@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgeproof.convert.graph import TYPES, Graph
+from edgeproof.runtime.graph import TYPES, Graph
 
 Dtype = str
 DTYPES: tuple[Dtype, ...] = ("uint8", "int8", "float32")

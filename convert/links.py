@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeproof.convert.equalisation import Spans
-from edgeproof.convert.graph import WEIGHTED, Graph
+from edgeproof.runtime.graph import WEIGHTED, Graph
 
 Floats = NDArray[np.float64]
 

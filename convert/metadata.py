@@ -13,8 +13,8 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgeproof.convert.graph import Graph
 from edgeproof.runtime.contract import CONTRACT_NAME, LABELS_NAME
+from edgeproof.runtime.graph import Graph
 
 METADATA_NAME = b"TFLITE_METADATA"
 METADATA_IDENTIFIER = b"M001"

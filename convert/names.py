@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeproof.convert.graph import Graph
+from edgeproof.runtime.graph import Graph
 
 # Folding scales a channel's weights; the direction stays, but for the rounding of float32.
 SAME_DIRECTION = 0.999

@@ -11,12 +11,12 @@ from edgeproof.convert import equalisation, quantiser
 from edgeproof.convert.convergence import Convergence, doublings, judge
 from edgeproof.convert.execution import Execution, as_input
 from edgeproof.convert.export import export
-from edgeproof.convert.graph import Graph
 from edgeproof.convert.ranges import Estimator, Observer, Range
 from edgeproof.convert.recipes import Steps
 from edgeproof.convert.repair import Repair, repair
 from edgeproof.runtime import progress
 from edgeproof.runtime.accuracy import same_answers
+from edgeproof.runtime.graph import Graph
 from edgeproof.runtime.interpreter import Runner
 from edgeproof.runtime.pixels import Pixels
 

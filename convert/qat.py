@@ -9,7 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgeproof.convert import process
 from edgeproof.convert.finetuning import Finetuning
-from edgeproof.convert.graph import Graph
+from edgeproof.runtime.graph import Graph
 from edgeproof.runtime.labelled import LabelledPictures
 from edgeproof.runtime.pixels import Pixels
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from edgeproof.convert.graph import TYPES, Graph
 from edgeproof.runtime.chatter import silenced
 from edgeproof.runtime.errors import ModelError
+from edgeproof.runtime.graph import TYPES, Graph
 
 # One (low, high) in real units for each activation, by the number of its tensor.
 Ranges = Mapping[int, tuple[float, float]]

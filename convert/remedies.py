@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from edgeproof.convert.equalisation import Spans
 from edgeproof.convert.execution import Execution, as_input
 from edgeproof.convert.fidelity import together
-from edgeproof.convert.graph import WEIGHTED, Graph
 from edgeproof.convert.links import MIXING, POOLING, by_input, makers, makes_channels, scales, weights_of
 from edgeproof.convert.sensitivity import Damage, HeldOut, answers, damage, whole
 from edgeproof.convert.simulation import Simulation, in_int8, weights_in_int8
 from edgeproof.runtime import progress
+from edgeproof.runtime.graph import WEIGHTED, Graph
 
 # The first two quantise a part of the layer. The others are one of these, or (the bias) the whole, after a remedy:
 # equalisation with the layer before or behind, offsets of channels moved into biases, nothing saturated, and the mean

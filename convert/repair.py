@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from edgeproof.convert import rounding
 from edgeproof.convert.execution import Execution, as_input
-from edgeproof.convert.graph import WEIGHTED, Graph
 from edgeproof.convert.rounding import Rounded, Rows
 from edgeproof.runtime import progress
+from edgeproof.runtime.graph import WEIGHTED, Graph
 from edgeproof.runtime.pixels import Pixels
 
 # More rows (pictures times places) no longer change the covariance of a layer's inputs.

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from edgeproof.convert.execution import Execution, as_input, evaluate
 from edgeproof.convert.fidelity import Fidelity, Tally, together
-from edgeproof.convert.graph import Graph
 from edgeproof.convert.simulation import Simulation
 from edgeproof.runtime import progress
 from edgeproof.runtime.accuracy import Probabilities
+from edgeproof.runtime.graph import Graph
 from edgeproof.runtime.pixels import Pixels
 
 # A quarter of int8's step of 1/256: int8 answers cannot tell smaller probabilities from zero.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeproof.convert.execution import evaluate
-from edgeproof.convert.graph import Graph
+from edgeproof.runtime.graph import Graph
 
 Floats = NDArray[np.float32]
 

@@ -15,6 +15,8 @@ from PIL import Image
 
 from edgeproof.runtime import contract, labels, modelfile
 from edgeproof.runtime.contract import Contract, Quantisation, TensorFormat, Verification
+from edgeproof.runtime.graph import Graph
+from edgeproof.runtime.interpreter import Runner
 from edgeproof.runtime.labelled import LabelledPictures
 from edgeproof.runtime.pixels import Preprocessing, Resize
 
@@ -223,6 +225,139 @@ def make_packed():
 def new_graph():
     """Start an empty graph, for models that are no image classifiers."""
     return lambda: GraphParts([], [schema.BufferT()], [], [])
+
+
+# --- float graphs of a few layers, made without TensorFlow ----------------------------------------------------------
+
+
+class Layers:
+    """A float graph from pixels 0–255, layer by layer; each method gives the number of its output tensor."""
+
+    def __init__(self, parts, size):
+        self.parts, self.pixels = parts, parts.tensor("pixels", [1, size, size, 3])
+
+    def conv(self, taken, weights, bias, *, stride=1, dilation=1, activation="NONE", same=True, depthwise=False):
+        """Weights of shape (outputs, height, width, inputs), or (1, height, width, channels) of depthwise filters."""
+        options = schema.DepthwiseConv2DOptionsT() if depthwise else schema.Conv2DOptionsT()
+        options.strideH = options.strideW = stride
+        options.dilationHFactor = options.dilationWFactor = dilation
+        options.padding = schema.Padding.SAME if same else schema.Padding.VALID
+        if depthwise:
+            options.depthMultiplier = 1
+        reach = [(each - 1) * dilation + 1 for each in weights.shape[1:3]]
+        lengths = self.parts.tensors[taken].shape[1:3]
+        sides = [-(-n // stride) if same else (n - r) // stride + 1 for n, r in zip(lengths, reach, strict=True)]
+        kind = "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D"
+        shape = [1, *sides, weights.shape[3] if depthwise else len(weights)]
+        return self._layer(kind, taken, weights, bias, shape, options, activation)
+
+    def depthwise(self, taken, weights, bias, **options):
+        return self.conv(taken, weights, bias, depthwise=True, **options)
+
+    def dense(self, taken, weights, bias, *, activation="NONE"):
+        options = schema.FullyConnectedOptionsT()
+        return self._layer("FULLY_CONNECTED", taken, weights, bias, [1, len(weights)], options, activation)
+
+    def add(self, one, other, *, activation="NONE"):
+        options = schema.AddOptionsT()
+        options.fusedActivationFunction = getattr(schema.ActivationFunctionType, activation)
+        return self._operator("ADD", [one, other], self.parts.tensors[one].shape, options)
+
+    def mean(self, taken):
+        axes = self.parts.tensor("axes", [2], schema.TensorType.INT32, values=np.array([1, 2], np.int32))
+        channels = self.parts.tensors[taken].shape[3]
+        return self._operator("MEAN", [taken, axes], [1, channels], schema.ReducerOptionsT())
+
+    def reshape(self, taken, shape):
+        wanted = self.parts.tensor("shape", [len(shape)], schema.TensorType.INT32, values=np.array(shape, np.int32))
+        return self._operator("RESHAPE", [taken, wanted], list(shape), schema.ReshapeOptionsT())
+
+    def softmax(self, taken):
+        options = schema.SoftmaxOptionsT()
+        options.beta = 1.0
+        return self._operator("SOFTMAX", [taken], self.parts.tensors[taken].shape, options)
+
+    def constant(self, values):
+        """Numbers that several layers may share; pass what this gives for their weights."""
+        return self.parts.tensor(f"constant{len(self.parts.tensors)}", list(values.shape), values=np.float32(values))
+
+    def graph(self, *given):
+        return Graph.read(self.parts.packed(self.pixels, *given))
+
+    def _layer(self, kind, taken, weights, bias, shape, options, activation):
+        options.fusedActivationFunction = getattr(schema.ActivationFunctionType, activation)
+        inputs = [taken, self.constant(weights), -1 if bias is None else self.constant(bias)]
+        return self._operator(kind, inputs, shape, options)
+
+    def _operator(self, kind, inputs, shape, options):
+        name = f"{kind.lower()}{len(self.parts.operators)}"
+        class_name = type(options).__name__.removesuffix("T")
+        builtin, options_type = getattr(schema.BuiltinOperator, kind), getattr(schema.BuiltinOptions, class_name)
+        given = self.parts.tensor(name, [int(side) for side in shape])
+        return self.parts.operator(builtin, inputs, given, options_type, options)
+
+
+@pytest.fixture(scope="session")
+def new_layers(new_graph):
+    """Start a float graph that takes pixels of a size."""
+    return lambda size: Layers(new_graph(), size)
+
+
+@pytest.fixture(scope="session")
+def coloured():
+    """Make noisy pictures of a size, of as many hues as there are classes, in turn."""
+
+    def make(count, size, *, seed=0, classes=4):
+        draw = np.random.default_rng(seed)
+        hues = np.random.default_rng(9).integers(50, 206, (classes, 1, 1, 3))[np.arange(count) % classes]
+        patches = np.kron(draw.normal(0, 25, (count, 4, 4, 3)), np.ones((1, size // 4, size // 4, 1)))
+        return (hues + patches + draw.normal(0, 10, (count, size, size, 3))).clip(0, 255).astype(np.uint8)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def residual(new_layers, coloured):
+    """Make a small MobileNetV2 of 16×16 pixels with uneven channels, whose head tells the hues of `coloured` apart."""
+
+    def make(*, seed=0, uneven=1.0, activation="RELU6", classes=4):
+        draw = np.random.default_rng(seed)
+
+        def weights(*shape):
+            spread = np.exp(uneven * draw.standard_normal((shape[0], 1, 1, shape[3] if shape[0] == 1 else 1)))
+            return draw.standard_normal(shape) / np.sqrt(np.prod(shape[1:]) if shape[0] > 1 else 9) * spread
+
+        def bias(channels):
+            return draw.normal(0.7, 0.5, channels)
+
+        def body(layers):
+            first = layers.conv(layers.pixels, weights(8, 3, 3, 3) / 100, bias(8), stride=2, activation=activation)
+            hidden = layers.conv(first, weights(8, 1, 1, 8), bias(8))
+            for _ in range(2):
+                wide = layers.conv(hidden, weights(24, 1, 1, 8), bias(24), activation=activation)
+                wide = layers.depthwise(wide, weights(1, 3, 3, 24), bias(24), activation=activation)
+                hidden = layers.add(hidden, layers.conv(wide, weights(8, 1, 1, 24), bias(8)))
+            last = layers.conv(hidden, weights(32, 1, 1, 8), bias(32), activation=activation)
+            return layers.mean(last)
+
+        layers = new_layers(16)
+        features = body(layers)
+        seen = evaluated(layers.graph(features), coloured(80, 16, seed=7, classes=classes)).astype(np.float64)
+        middle = seen.mean(axis=0)
+        means = np.array([seen[each::classes].mean(axis=0) for each in range(classes)]) - middle
+        # Linear discriminants of the hues, for features of unequal loudness.
+        inside = np.cov((seen - middle - means[np.arange(80) % classes]).T) + 1e-4 * np.eye(32)
+        rows = np.linalg.solve(inside, means.T).T
+        rows *= 4 / np.abs(means @ rows.T).max()
+        given = layers.softmax(layers.dense(features, rows, -rows @ middle - (rows * means).sum(axis=1) / 2))
+        return layers.graph(given)
+
+    return make
+
+
+def evaluated(graph, pixels):
+    """What LiteRT gives for the whole graph."""
+    return Runner(graph.packed()).probabilities(pixels)
 
 
 # --- with TensorFlow: a small real training, shared by all tests ----------------------------------------------

@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 
-from edgeproof.convert import graph, recipes
+from edgeproof.convert import recipes
 from edgeproof.convert.build import build
-from edgeproof.convert.graph import WEIGHTED, Graph
 from edgeproof.convert.preparation import Preparation
 from edgeproof.convert.recipes import FLOAT16, FLOAT32, INT8, INT8_QAT, INT16X8, RECIPES, Steps
+from edgeproof.runtime import graph
+from edgeproof.runtime.graph import WEIGHTED, Graph
 from edgeproof.runtime.interpreter import Runner
 
 BUILT = tuple(name for name in RECIPES if name != "int8-qat")

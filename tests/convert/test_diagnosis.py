@@ -6,11 +6,11 @@ import pytest
 from edgeproof.convert import reference
 from edgeproof.convert.diagnosis import Diagnosis, diagnose
 from edgeproof.convert.export import export
-from edgeproof.convert.graph import WEIGHTED, Graph
 from edgeproof.convert.links import MIXING, makers
 from edgeproof.convert.names import layer_names
 from edgeproof.convert.sensitivity import HeldOut, whole
 from edgeproof.runtime import labels
+from edgeproof.runtime.graph import WEIGHTED, Graph
 from edgeproof.train import dataset
 from edgeproof.train.config import Data
 

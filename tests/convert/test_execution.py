@@ -4,7 +4,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgeproof.convert import execution
 from edgeproof.convert.execution import BATCH, Execution, as_input, evaluate
-from edgeproof.convert.graph import Graph
+from edgeproof.runtime.graph import Graph
 from edgeproof.runtime.interpreter import Runner
 
 

@@ -4,9 +4,8 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from edgeproof.convert import graph
 from edgeproof.convert.export import export
-from edgeproof.runtime import ModelError, modelfile
+from edgeproof.runtime import ModelError, graph, modelfile
 from edgeproof.runtime.interpreter import Runner
 
 

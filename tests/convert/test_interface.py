@@ -5,8 +5,8 @@ import pytest
 
 from edgeproof.convert import interface, quantiser
 from edgeproof.convert.execution import Execution, as_input
-from edgeproof.convert.graph import Graph
 from edgeproof.convert.ranges import Observer
+from edgeproof.runtime.graph import Graph
 from edgeproof.runtime.interpreter import Runner
 
 pytest.importorskip("litert_quantizer", reason="needs the train extra")

@@ -4,8 +4,8 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from flatbuffers import number_types as types
 
-from edgeproof.convert import graph, metadata
-from edgeproof.runtime import Classifier, modelfile
+from edgeproof.convert import metadata
+from edgeproof.runtime import Classifier, graph, modelfile
 from edgeproof.runtime.interpreter import Runner
 
 

@@ -7,9 +7,9 @@ import pytest
 from edgeproof.convert import reference
 from edgeproof.convert.execution import Execution
 from edgeproof.convert.export import export
-from edgeproof.convert.graph import Graph
 from edgeproof.convert.names import layer_names
 from edgeproof.runtime import labels, modelfile
+from edgeproof.runtime.graph import Graph
 
 L = keras.layers
 COMPUTING = (L.Conv2D, L.DepthwiseConv2D, L.SeparableConv2D, L.Dense, L.Add)

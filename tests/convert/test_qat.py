@@ -5,9 +5,9 @@ import sys
 import numpy as np
 import pytest
 
-from edgeproof.convert import graph
-from edgeproof.convert.graph import Graph
 from edgeproof.convert.qat import QatSettings, _with_float_head, qat
+from edgeproof.runtime import graph
+from edgeproof.runtime.graph import Graph
 from edgeproof.runtime.interpreter import Runner
 
 pytestmark = pytest.mark.slow

@@ -4,8 +4,8 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgeproof.convert import interface, quantiser
 from edgeproof.convert.execution import Execution, as_input
-from edgeproof.convert.graph import WEIGHTED, Graph
 from edgeproof.runtime import ModelError
+from edgeproof.runtime.graph import WEIGHTED, Graph
 from edgeproof.runtime.interpreter import Runner
 
 pytest.importorskip("litert_quantizer", reason="needs the train extra")

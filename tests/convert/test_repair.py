@@ -3,9 +3,9 @@ import pytest
 
 from edgeproof.convert import interface, quantiser, rounding
 from edgeproof.convert.execution import Execution, as_input
-from edgeproof.convert.graph import WEIGHTED, Graph
 from edgeproof.convert.repair import install, repair, windows
 from edgeproof.convert.rounding import Rows
+from edgeproof.runtime.graph import WEIGHTED, Graph
 from edgeproof.runtime.interpreter import Runner
 
 

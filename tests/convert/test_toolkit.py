@@ -5,8 +5,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from edgeproof.convert import graph, twin
+from edgeproof.convert import twin
 from edgeproof.convert.process import Progress
+from edgeproof.runtime import graph
 from edgeproof.runtime.interpreter import Runner
 
 pytestmark = pytest.mark.slow

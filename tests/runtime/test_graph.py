@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from edgeproof.convert import graph
-from edgeproof.convert.graph import Graph
-from edgeproof.runtime import modelfile
+from edgeproof.runtime import graph, modelfile
+from edgeproof.runtime.graph import Graph
 from edgeproof.runtime.interpreter import Runner
 
 
