@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from edgeproof.runtime.contract import TensorFormat
 from edgeproof.runtime.errors import ModelError
 from edgeproof.runtime.pixels import Pixels
 
+Kernels = Literal["xnnpack", "builtin"]
 # The fastest of 8, 16, 32, 64 here for MobileNetV2 at 96 px; more only takes memory.
 BATCH = 32
 
@@ -21,13 +22,19 @@ BATCH = 32
 class Runner:
     """A loaded model. Not for use by several threads at once: a shared interpreter mixes up its answers.
 
-    `input_range` says what a float model takes for the bytes 0 and 255: (0, 255) unless another is given.
+    `input_range` says what a float model takes for the bytes 0 and 255: (0, 255) unless another is given. `kernels`
+    are XNNPACK's where it has them ("xnnpack"), or LiteRT's own ("builtin").
     """
 
     def __init__(
-        self, flatbuffer: bytes, *, num_threads: int = 1, input_range: tuple[float, float] = (0.0, 255.0)
+        self,
+        flatbuffer: bytes,
+        *,
+        num_threads: int = 1,
+        input_range: tuple[float, float] = (0.0, 255.0),
+        kernels: Kernels = "xnnpack",
     ) -> None:
-        self._interpreter = _load(flatbuffer, num_threads)
+        self._interpreter = _load(flatbuffer, num_threads, kernels)
         self._lock = threading.Lock()
         self.input, self.output = self._describe()
         self._table = _byte_table(self.input, input_range)
@@ -43,22 +50,34 @@ class Runner:
             wanted = ("n", *self.input.shape[1:])
             raise ValueError(f"Expected uint8 of shape {wanted}, got {pixels.dtype} {pixels.shape}.")
         outputs = np.empty((len(pixels), self.output.shape[-1]), np.float32)
-        with self._lock:
-            for start in range(0, len(pixels), BATCH):
-                outputs[start : start + BATCH] = self._invoke(pixels[start : start + BATCH])
+        for start in range(0, len(pixels), BATCH):
+            part = slice(start, start + BATCH)
+            outputs[part] = self.leave(self.raw(self.enter(pixels[part])))
         return outputs
 
-    def _invoke(self, pixels: Pixels) -> Probabilities:
-        if not self._resize(len(pixels)):
-            return np.concatenate([self._invoke(pixels[i : i + 1]) for i in range(len(pixels))])
-        values = pixels if self._table is None else self._table[pixels]
+    def enter(self, pixels: Pixels) -> NDArray[Any]:
+        """What stands in the input tensor for some uint8 pixels: the same shape, the input's dtype."""
+        return pixels if self._table is None else self._table[pixels]
+
+    def raw(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Run one batch of input tensors, (n, height, width, 3) in the input's dtype; the output tensors, copied."""
+        with self._lock:
+            return self._invoke(values)
+
+    def leave(self, raw: NDArray[Any]) -> Probabilities:
+        """Output tensors of shape (n, classes) as float32: integers are dequantised."""
+        return _dequantised(raw, self.output)
+
+    def _invoke(self, values: NDArray[Any]) -> NDArray[Any]:
+        if not self._resize(len(values)):
+            return np.concatenate([self._invoke(values[i : i + 1]) for i in range(len(values))])
         try:
             self._interpreter.set_tensor(self._input_index, values)
             self._interpreter.invoke()
             raw = self._interpreter.get_tensor(self._output_index)
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"The model cannot be run by LiteRT ({_first_line(error)}).") from None
-        return _dequantised(raw.reshape(len(pixels), -1), self.output)
+        return np.asarray(raw.reshape(len(values), -1))
 
     def _resize(self, batch: int) -> bool:
         """Make room for a batch; False where the file has its batch size baked in."""
@@ -103,12 +122,16 @@ class Runner:
         return taken, given
 
 
-def _load(flatbuffer: bytes, num_threads: int) -> Any:
-    from ai_edge_litert.interpreter import Interpreter
+def _load(flatbuffer: bytes, num_threads: int, kernels: Kernels) -> Any:
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+    plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    resolver = plain if kernels == "builtin" else OpResolverType.AUTO
     try:
         with silenced():
-            interpreter = Interpreter(model_content=flatbuffer, num_threads=num_threads)
+            interpreter = Interpreter(
+                model_content=flatbuffer, num_threads=num_threads, experimental_op_resolver_type=resolver
+            )
             interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
         raise ModelError(f"The model cannot be loaded by LiteRT ({_first_line(error)}). Export it again.") from None
