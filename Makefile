@@ -121,7 +121,7 @@ auto: data venv  ## the search for the best file of that model that loses at mos
 models: data venv  ## train and export again what models/ ships: the CIFAR-100 classifier and the backbone
 	$(BIN)/edgeproof train --config models/cifar100-035-96.toml $(CIFAR) $(call IMAGENET,0.35_224) --out runs/models
 	$(BIN)/edgeproof convert runs/models --recipe int8 --name cifar100-mobilenetv2-035-96 --max-drop 5 \
-	  --author edgeproof --license 'Apache License 2.0'
+	  --author edgeproof --license 'Apache License 2.0' --golden drawn
 	cp runs/models/export/cifar100-mobilenetv2-035-96-int8.tflite models/
 	$(BIN)/python -m edgeproof.train.backbone runs/models/model.keras models/backbone-mobilenetv2-035.npz
 

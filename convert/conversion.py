@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -12,8 +12,9 @@ from tempfile import TemporaryDirectory
 
 from msgspec import structs
 
-from edgeproof.convert import metadata, verification
+from edgeproof.convert import examples, metadata, verification, verification_report
 from edgeproof.convert.calibration import CalibrationSet
+from edgeproof.convert.examples import Source
 from edgeproof.convert.recipes import DEFAULTS, INT8_QAT, Choice, Options, Recipe
 from edgeproof.convert.reference import Reference
 from edgeproof.convert.verification import Evidence, Result, Summary
@@ -22,7 +23,7 @@ from edgeproof.runtime import contract as contracts
 from edgeproof.runtime import graph
 from edgeproof.runtime.atomic import writable_folder, write_bytes, write_text
 from edgeproof.runtime.classifier import Classifier
-from edgeproof.runtime.contract import CONTRACT_NAME, LABELS_NAME, Calibration, Contract
+from edgeproof.runtime.contract import CONTRACT_NAME, LABELS_NAME, Calibration, Contract, Golden
 from edgeproof.runtime.errors import ConfigError, DataError
 from edgeproof.runtime.interpreter import Runner
 from edgeproof.runtime.labelled import LabelledPictures
@@ -35,11 +36,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class About:
-    """What a user says of the files: their name (the model's own where empty), the author, the licence."""
+    """What a user says of the files: their name (the model's own where empty), the author, the licence.
+
+    `golden` are the pictures that travel in them: some of the test set, drawn ones, or none.
+    """
 
     name: str = ""
     author: str = ""
     license: str = ""
+    golden: Source = "test"
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ def convert(
     choices = [each if isinstance(each, Choice) else options.choice(each) for each in recipes]
     results = tuple(_export_one(job, choice, folder) for choice in choices)
     summary = Summary(model=stem, max_drop=max_drop, results=results)
-    write_text(folder / "verification.md", verification.markdown(summary))
+    write_text(folder / "verification.md", verification_report.markdown(summary))
     write_json(folder / "verification.json", summary)
     return summary
 
@@ -145,7 +150,9 @@ def _export_one(job: _Job, choice: Choice, folder: Path) -> Result:
         trial.write_bytes(_packed(flatbuffer, unverified, labels))
         outputs = verification.outputs([Classifier(trial) for _ in range(os.cpu_count() or 1)], evidence.test)
     found = verification.compare(outputs, evidence.outputs, evidence.test)
-    content = _packed(flatbuffer, structs.replace(unverified, verification=found), labels)
+    golden, pictures = _golden(flatbuffer, job)
+    contract = structs.replace(unverified, verification=found, golden=golden)
+    content = _packed(flatbuffer, contract, labels, pictures)
     result = verification.judge(
         outputs, evidence, file=f"{name}.tflite", recipe=recipe.name, content=content, max_drop=job.max_drop
     )
@@ -200,6 +207,14 @@ def _calibration(job: _Job, choice: Choice) -> Calibration:
     return structs.replace(job.calibration.summary, estimator=choice.estimator, movement=movement)
 
 
-def _packed(flatbuffer: bytes, contract: Contract, labels: tuple[str, ...]) -> bytes:
+def _golden(flatbuffer: bytes, job: _Job) -> tuple[Golden | None, dict[str, bytes]]:
+    """The golden examples of a file, and what is appended for them."""
+    test, source = job.evidence.test, job.about.golden
+    return examples.choose(flatbuffer, test, source) if source != "none" else (None, {})
+
+
+def _packed(
+    flatbuffer: bytes, contract: Contract, labels: tuple[str, ...], pictures: Mapping[str, bytes] | None = None
+) -> bytes:
     files = {LABELS_NAME: labels_text(labels).encode(), CONTRACT_NAME: contracts.encode(contract)}
-    return pack(flatbuffer, files)
+    return pack(flatbuffer, {**files, **(pictures or {})})

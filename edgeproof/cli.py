@@ -22,6 +22,8 @@ VERBS = (
     making.convert,
     making.diagnose,
     judging.verify,
+    judging.evaluate,
+    judging.replay,
     using.classify,
     using.benchmark,
     making.demo,

@@ -73,14 +73,18 @@ def convert(
     name: Annotated[str, typer.Option(help="The files' name; the model's own unless given.")] = "",
     author: Annotated[str, typer.Option(help="Written into the files, for other tools to show.")] = "",
     license_: Annotated[str, typer.Option("--license", help="Likewise: the terms of the model.")] = "",
+    golden: Annotated[
+        str, typer.Option(help="Pictures that travel in the files for `edgeproof replay`: test, drawn or none.")
+    ] = "test",
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Export a model to verified .tflite files; refuses, with status 1, what drops too much."""
     session.set_up(quiet)
     from edgeproof import exporting
-    from edgeproof.convert import recipes
+    from edgeproof.convert import examples, recipes
 
+    pictures = examples.source(golden)
     automatic = exporting.is_automatic(recipe or (), repair=repair, estimator=estimator)
     chosen = () if automatic else recipes.named(recipe or recipes.DEFAULT)
     wanted = recipes.options(repair=repair, estimator=estimator, taken=input_, given=output)
@@ -92,7 +96,7 @@ def convert(
 
     given, sample = exporting.opened(source, place, images=calibration_images, own=calibration_data)
     given = exporting.compressed(given, prune=prune, cluster=cluster)
-    about = conversion.About(name=name, author=author, license=license_)
+    about = conversion.About(name=name, author=author, license=license_, golden=pictures)
     if automatic:
         exporting.search(given, sample, goal, place, about, wanted, as_json=json)
         return

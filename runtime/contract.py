@@ -68,6 +68,33 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     ties: int
 
 
+class GoldenExample(msgspec.Struct, frozen=True, kw_only=True):
+    """A picture in the archive with the file's answer. `shows` is what the picture tries: plain, exif, alpha, size.
+
+    `sha256` is of the picture's bytes, `pixels_sha256` of the pixels that the preprocessing makes of them.
+    """
+
+    picture: str
+    sha256: str
+    pixels_sha256: str
+    label: str
+    shows: str
+
+
+class Golden(msgspec.Struct, frozen=True, kw_only=True):
+    """Pictures that travel in the file, and what it must answer. See `runtime/golden.py`.
+
+    `expected` names the table of outputs. `tolerance` is the mean total variation distance, 0 to 1, up to which other
+    kernels may answer otherwise; `reveals` is how far each fault of `runtime/faults.py` moves the answers.
+    """
+
+    examples: tuple[GoldenExample, ...]
+    expected: str
+    expected_sha256: str
+    tolerance: float
+    reveals: dict[str, float]
+
+
 class Contract(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a client needs besides the graph, and the proof that the graph is the one meant.
 
@@ -88,6 +115,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     left_in_float: tuple[str, ...] = ()
     calibration: Calibration | None = None
     verification: Verification | None = None
+    golden: Golden | None = None
     provenance: dict[str, str] = {}
     format: int = FORMAT
 

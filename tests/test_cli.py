@@ -37,7 +37,7 @@ def red(tmp_path):
 def test_help_names_every_command(edgeproof):
     status, out, _ = edgeproof()
     assert status == 0
-    for verb in ("train", "convert", "diagnose", "classify", "benchmark", "demo"):
+    for verb in ("train", "convert", "diagnose", "verify", "replay", "classify", "benchmark", "demo"):
         assert f"\n  {verb} " in out
 
 
@@ -265,3 +265,32 @@ def _flip_one_bit(content: bytes, *, at: int) -> bytes:
     changed = bytearray(content)
     changed[at] ^= 1
     return bytes(changed)
+
+
+def test_replay_runs_the_pictures_in_the_shipped_file(edgeproof):
+    status, out, err = edgeproof("replay")
+    assert (status, err) == (0, "")
+    assert "16 of 16 as expected" in out
+    assert out.endswith("Sound: these are the answers of the exported file.\n")
+
+
+def test_replay_names_the_mistake_in_an_applications_answers(edgeproof, tmp_path):
+    status, out, _ = edgeproof("replay", "--extract", tmp_path / "golden")
+    assert status == 0
+    assert "16 pictures and expected.csv" in out
+    header, *rows = (tmp_path / "golden" / "expected.csv").read_text().splitlines()
+    labels = header.split(",")
+    turned = [labels[0], *labels[2:], labels[1]]
+    (tmp_path / "answers.csv").write_text("\n".join([",".join(turned), *rows]))
+    status, out, err = edgeproof("replay", "--answers", tmp_path / "answers.csv", "--json")
+    found = json.loads(out)["replay"]
+    assert status == 1
+    assert (found["sound"], found["fault"]["id"]) == (False, "labels")
+    assert err.count("\n") == 1
+    assert "stand under other labels" in err
+
+
+def test_replay_refuses_a_file_without_pictures(edgeproof, tiny_model_path):
+    status, _, err = edgeproof("replay", tiny_model_path)
+    assert status == 2
+    assert "holds no golden examples" in err
