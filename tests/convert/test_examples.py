@@ -137,7 +137,7 @@ def test_pictures_that_were_exchanged_are_refused(exported, tmp_path):
     files["golden/00.png"], files["golden/01.png"] = files["golden/01.png"], files["golden/00.png"]
     path = tmp_path / "exchanged.tflite"
     path.write_bytes(modelfile.pack(exported.file.flatbuffer, files))
-    with pytest.raises(modelfile.ModelError, match="golden/00.png does not match its checksum"):
+    with pytest.raises(modelfile.ModelError, match=r"golden/00\.png does not match its checksum"):
         golden.read(modelfile.read(path))
 
 

@@ -34,5 +34,5 @@ def test_the_shipped_file_carries_pictures_and_their_outputs():
 
 
 def test_a_file_without_examples_is_refused(tiny_model_path):
-    with pytest.raises(ModelError, match="holds no golden examples. Export it again"):
+    with pytest.raises(ModelError, match=r"holds no golden examples\. Export it again"):
         golden.read(modelfile.read(tiny_model_path))
