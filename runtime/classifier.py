@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 
 from edgeproof.runtime import modelfile
 from edgeproof.runtime.accuracy import Probabilities
-from edgeproof.runtime.contract import TensorFormat
 from edgeproof.runtime.errors import ModelError
 from edgeproof.runtime.interpreter import Runner
 from edgeproof.runtime.pixels import Picture, Pixels, Preprocessing, Resize
+from edgeproof.runtime.untrusted import UntrustedRunner
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,9 @@ class Classifier:
 
     Files made by edgeproof bring labels and preprocessing along. For another tool's file, give `labels`
     where it carries none, and `input_range` (what the bytes 0 and 255 become) for a float input;
-    `assumptions` says what was taken for granted. Raises `ModelError` for a file that is damaged, or that
+    `assumptions` says what was taken for granted. `untrusted` loads and runs the model in a process of its own, with
+    limits of memory and time (a context manager ends it). Large JPEGs are decoded at reduced scale unless `exact`.
+    Raises `ModelError` for a file that is damaged, or that
     lacks what is not given.
     """
 
@@ -41,15 +45,22 @@ class Classifier:
         labels: Sequence[str] | None = None,
         input_range: tuple[float, float] | None = None,
         num_threads: int = 1,
+        exact: bool = False,
+        untrusted: bool = False,
     ) -> None:
         self.file = modelfile.read(path, labels=labels)
+        self.exact = exact
         self.assumptions: tuple[str, ...] = ()
+        load = UntrustedRunner if untrusted else Runner
         if self.file.contract is None:
-            self._take_for_granted(input_range, num_threads)
+            if self.file.labels is None:
+                raise ModelError(f"{path} holds no edgeproof contract and no labels: truncated? Give --labels.")
+            self._runner = load(self.file.flatbuffer, num_threads=num_threads, input_range=input_range)
+            self.preprocessing = self._taken_for_granted(input_range)
         else:
             if input_range is not None:
                 raise ModelError(f"{path} carries its own preprocessing. Leave --input-range away.")
-            self._runner = Runner(self.file.flatbuffer, num_threads=num_threads)
+            self._runner = load(self.file.flatbuffer, num_threads=num_threads)
             self.preprocessing = self.file.contract.preprocessing
         found = self.file.labels
         if found is None:
@@ -79,23 +90,29 @@ class Classifier:
         order = np.argsort(-probabilities, kind="stable")[:top]
         return tuple(Prediction(self.labels[i], float(probabilities[i]), int(i)) for i in order)
 
-    def _take_for_granted(self, input_range: tuple[float, float] | None, num_threads: int) -> None:
-        """Run a file without a contract by convention, and say so."""
-        path = self.file.path
-        if self.file.labels is None:
-            raise ModelError(f"{path} holds no edgeproof contract and no labels: truncated? Give --labels.")
-        peek = Runner(self.file.flatbuffer, num_threads=num_threads)
-        taken = peek.input
+    def close(self) -> None:
+        """End the process of an untrusted model; nothing of it is left behind in any other case."""
+        if isinstance(self._runner, UntrustedRunner):
+            self._runner.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _taken_for_granted(self, input_range: tuple[float, float] | None) -> Preprocessing:
+        """How a file without a contract is run by convention, which is said."""
+        taken = self._runner.input
         if taken.dtype not in ("uint8", "int8") and input_range is None:
             kind = "floats" if taken.dtype == "float32" else taken.dtype
-            raise ModelError(f"{path} takes {kind} of an unknown range. Give --input-range, such as -1,1 or 0,1.")
-        self._runner = Runner(
-            self.file.flatbuffer,
-            num_threads=num_threads,
-            input_range=input_range or _range_of_plain_bytes(taken),
-        )
+            self.close()
+            raise ModelError(
+                f"{self.file.path} takes {kind} of an unknown range. Give --input-range, such as -1,1 or 0,1."
+            )
         height, width = taken.shape[1:3]
-        self.preprocessing = Preprocessing(steps=(Resize(width=width, height=height),))
         span = f"bytes 0 to 255 stand for {input_range[0]:g} to {input_range[1]:g}" if input_range else ""
         self.assumptions = (
             "channels in the order RGB",
@@ -103,11 +120,4 @@ class Classifier:
             span or "the bytes go in as they are",
             "labels in the order of the outputs",
         )
-
-
-def _range_of_plain_bytes(taken: TensorFormat) -> tuple[float, float]:
-    """The range with which a picture's bytes go into an integer input as they are (shifted for int8)."""
-    if taken.scale is None or taken.zero_point is None:
-        return 0.0, 255.0
-    first, last = (0, 255) if taken.dtype == "uint8" else (-128, 127)
-    return (first - taken.zero_point) * taken.scale, (last - taken.zero_point) * taken.scale
+        return Preprocessing(steps=(Resize(width=width, height=height),))

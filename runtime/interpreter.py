@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeproof.runtime import structure
 from edgeproof.runtime.accuracy import Probabilities
 from edgeproof.runtime.chatter import silenced
 from edgeproof.runtime.contract import TensorFormat
@@ -22,8 +23,9 @@ BATCH = 32
 class Runner:
     """A loaded model. Not for use by several threads at once: a shared interpreter mixes up its answers.
 
-    `input_range` says what a float model takes for the bytes 0 and 255: (0, 255) unless another is given. `kernels`
-    are XNNPACK's where it has them ("xnnpack"), or LiteRT's own ("builtin").
+    `input_range` says what a float model takes for the bytes 0 and 255: (0, 255) unless another is given; None for an
+    integer input that takes the bytes as they are (shifted for int8), whatever its scale. `kernels` are XNNPACK's where
+    it has them ("xnnpack"), or LiteRT's own ("builtin").
     """
 
     def __init__(
@@ -31,13 +33,13 @@ class Runner:
         flatbuffer: bytes,
         *,
         num_threads: int = 1,
-        input_range: tuple[float, float] = (0.0, 255.0),
+        input_range: tuple[float, float] | None = (0.0, 255.0),
         kernels: Kernels = "xnnpack",
     ) -> None:
         self._interpreter = _load(flatbuffer, num_threads, kernels)
         self._lock = threading.Lock()
         self.input, self.output = self._describe()
-        self._table = _byte_table(self.input, input_range)
+        self._table = _byte_table(self.input, input_range or _range_of_plain_bytes(self.input))
         self._batch = self.input.shape[0]
         self._resizable = True
 
@@ -123,6 +125,7 @@ class Runner:
 
 
 def _load(flatbuffer: bytes, num_threads: int, kernels: Kernels) -> Any:
+    structure.check(flatbuffer)
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
@@ -153,6 +156,14 @@ def _format(details: dict[str, Any]) -> TensorFormat:
     return TensorFormat(
         name=details["name"], shape=shape, dtype=dtype, scale=float(scales[0]), zero_point=int(zero_points[0])
     )
+
+
+def _range_of_plain_bytes(taken: TensorFormat) -> tuple[float, float]:
+    """The range with which a picture's bytes go into an integer input as they are (shifted for int8)."""
+    if taken.scale is None or taken.zero_point is None:
+        return 0.0, 255.0
+    first, last = (0, 255) if taken.dtype == "uint8" else (-128, 127)
+    return (first - taken.zero_point) * taken.scale, (last - taken.zero_point) * taken.scale
 
 
 def _byte_table(taken: TensorFormat, input_range: tuple[float, float]) -> NDArray[Any] | None:
