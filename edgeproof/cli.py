@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgeproof import __version__, judging, making, session, using
+from edgeproof import __version__, examining, judging, making, session, using
 
 app = typer.Typer(
     name="edgeproof",
@@ -24,6 +24,8 @@ VERBS = (
     judging.verify,
     judging.evaluate,
     judging.replay,
+    examining.doctor,
+    examining.inspect,
     using.classify,
     using.benchmark,
     making.demo,
