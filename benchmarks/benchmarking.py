@@ -14,7 +14,7 @@ import numpy as np
 
 from edgeproof.benchmarks import report as reports
 from edgeproof.benchmarks.blocks import MIN_CALLS, Job, Measurement
-from edgeproof.benchmarks.environment import environment, usable_cores
+from edgeproof.benchmarks.environment import environment
 from edgeproof.benchmarks.markdown import markdown
 from edgeproof.benchmarks.measure import measure
 from edgeproof.benchmarks.page import write_page
@@ -27,6 +27,7 @@ from edgeproof.runtime.atomic import writable_folder, write_text
 from edgeproof.runtime.contract import sha256
 from edgeproof.runtime.foreign import Foreign, opened
 from edgeproof.runtime.labelled import LabelledPictures
+from edgeproof.runtime.pool import usable_cores
 
 log = logging.getLogger(__name__)
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import msgspec
 import psutil
 
+from edgeproof.runtime.pool import usable_cores
+
 PACKAGES = ("edgeproof", "ai-edge-litert", "numpy", "pillow")
 # x86 says "model name", most ARM boards "Model" or "Hardware".
 CPU_KEYS = ("model name", "Model", "Hardware", "cpu model")
@@ -43,11 +45,6 @@ def environment(*, root: Path = Path("/")) -> Environment:
         governor=_first_line(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         load_average=os.getloadavg() if hasattr(os, "getloadavg") else None,
     )
-
-
-def usable_cores() -> int:
-    """How many cores this process may run on: its affinity where the system has one, else all of them."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _version(package: str) -> str:

@@ -1,6 +1,6 @@
 """Runs image classifiers on a device: NumPy, Pillow and LiteRT, never TensorFlow."""
 
-from edgeproof.runtime.classifier import Classifier, Prediction
+from edgeproof.runtime.classifier import Classifier, Prediction, Result
 from edgeproof.runtime.errors import ConfigError, DataError, EdgeproofError, ModelError, VerificationError
 
 __all__ = [
@@ -10,5 +10,6 @@ __all__ = [
     "EdgeproofError",
     "ModelError",
     "Prediction",
+    "Result",
     "VerificationError",
 ]

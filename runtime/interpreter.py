@@ -40,6 +40,7 @@ class Runner:
         self._lock = threading.Lock()
         self.input, self.output = self._describe()
         self._table = _byte_table(self.input, input_range or _range_of_plain_bytes(self.input))
+        self._is_cast = self._table is not None and np.array_equal(self._table, np.arange(256))
         self._batch = self.input.shape[0]
         self._resizable = True
 
@@ -59,7 +60,13 @@ class Runner:
 
     def enter(self, pixels: Pixels) -> NDArray[Any]:
         """What stands in the input tensor for some uint8 pixels: the same shape, the input's dtype."""
-        return pixels if self._table is None else self._table[pixels]
+        if self._table is None:
+            return pixels
+        # A cast gives the same numbers ten times as fast as a look-up where every byte stands for itself.
+        return pixels.astype(self._table.dtype) if self._is_cast else self._table[pixels]
+
+    def close(self) -> None:
+        """Nothing to end: the memory goes with the object."""
 
     def raw(self, values: NDArray[Any]) -> NDArray[Any]:
         """Run one batch of input tensors, (n, height, width, 3) in the input's dtype; the output tensors, copied."""

@@ -19,9 +19,9 @@ def ordered(
 ) -> Iterator[Answer]:
     """Yield the answers of `work`, which takes up to `chunk` items at once, in the order of the items.
 
-    A worker takes what has come by then, so no item of a slow source waits for the next; the first goes alone. Items are taken in a thread
-    of their own, a bounded number ahead of the answers. What the source or `work` raises is raised here, in its
-    place, and ends the stream.
+    A worker takes what has come by then, so no item of a slow source waits for the next; the first goes alone. Items
+    are taken in a thread of their own, a bounded number ahead of the answers. What the source or `work` raises is
+    raised here, in its place, and ends the stream.
     """
     if workers < 1 or chunk < 1:
         raise ValueError(f"Expected workers and chunk >= 1, got {workers} and {chunk}.")

@@ -1,9 +1,8 @@
 import os
 
 import msgspec
-import pytest
 
-from edgeproof.benchmarks.environment import environment, usable_cores
+from edgeproof.benchmarks.environment import environment
 
 
 def machine_of(tmp_path, cpuinfo):
@@ -30,16 +29,6 @@ def test_the_governor_is_read_where_there_is_one(tmp_path):
     folder.mkdir(parents=True)
     (folder / "scaling_governor").write_text("powersave\n")
     assert environment(root=tmp_path).governor == "powersave"
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity")
-def test_usable_cores_follow_the_affinity():
-    before = os.sched_getaffinity(0)
-    try:
-        os.sched_setaffinity(0, {min(before)})
-        assert usable_cores() == 1
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 def test_the_environment_names_no_user_and_no_host():

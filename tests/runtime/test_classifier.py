@@ -1,4 +1,7 @@
+import asyncio
 import io
+from concurrent.futures import ThreadPoolExecutor
+from queue import Queue
 
 import numpy as np
 import pytest
@@ -229,3 +232,79 @@ def test_an_int16_input_needs_a_range_because_no_custom_tells_one(foreign, new_g
         Classifier(path, labels=labels)
     white = Classifier(path, labels=labels, input_range=(0, 0.5)).classify(picture((255, 255, 255)))
     assert white[0].probability == pytest.approx(0.5, abs=1e-4)
+
+
+# --- many pictures, many threads ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def files(tmp_path, tiny_pictures):
+    """Forty PNG files of four colours, with one in the middle that is none."""
+    paths = []
+    for number, pixels in enumerate(tiny_pictures.stored):
+        paths.append(tmp_path / f"{number:02}.png")
+        Image.fromarray(pixels).save(paths[-1])
+    paths.insert(20, tmp_path / "bad.png")
+    paths[20].write_bytes(b"no picture")
+    return paths
+
+
+def test_many_are_labelled_in_order_like_one_by_one_and_a_bad_one_stops_nothing(tiny_int8_path, files):
+    classifier = Classifier(tiny_int8_path)
+    found = list(classifier.classify_many(files, top=2, workers=3))
+    assert [result.picture for result in found] == files
+    assert "cannot be decoded" in found[20].error
+    assert found[20].predictions == ()
+    for result in found[:20] + found[21:]:
+        assert result.error == ""
+        assert result.predictions == classifier.classify(result.picture, top=2)
+    assert len({result.predictions[0].label for result in found if result.predictions}) == 4
+
+
+def test_the_first_of_many_comes_before_the_source_ends(tiny_model_path, files):
+    camera = Queue()
+    found = Classifier(tiny_model_path).classify_many(iter(camera.get, None))
+    camera.put(files[0])
+    assert next(found).predictions[0].label == "red"  # would hang otherwise
+    camera.put(None)
+    assert list(found) == []
+
+
+def test_threads_that_share_a_classifier_get_the_serial_answers(tiny_model_path, tiny_pictures):
+    classifier = Classifier(tiny_model_path)
+    pixels = classifier.preprocessing.finished(tiny_pictures.stored)
+    serial = np.concatenate([classifier.probabilities(one[np.newaxis]) for one in pixels])
+    order = np.random.default_rng(1).integers(0, len(pixels), 3000)
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda i: classifier.probabilities(pixels[i][np.newaxis])[0], order))
+    np.testing.assert_array_equal(np.stack(found), serial[order])
+
+
+def test_an_event_loop_goes_on_while_pictures_are_labelled(tiny_model_path, files):
+    classifier = Classifier(tiny_model_path)
+
+    async def frames():
+        for path in files[:5]:
+            await asyncio.sleep(0)
+            yield path
+
+    async def both():
+        ticks = []
+        kept = [result async for result in classifier.stream(files)]
+        async for result in classifier.stream(frames()):
+            ticks.append(result)
+        return kept, ticks
+
+    many, few = asyncio.run(both())
+    assert [result.picture for result in many] == files
+    assert [result.predictions for result in few] == [result.predictions for result in many[:5]]
+
+
+def test_probabilities_are_a_copy_of_their_own(tiny_model_path, tiny_pictures):
+    classifier = Classifier(tiny_model_path)
+    pixels = classifier.preprocessing.finished(tiny_pictures.stored[:20])
+    first = classifier.probabilities(pixels[:1])
+    before = first.copy()
+    classifier.probabilities(pixels[10:11])
+    np.testing.assert_array_equal(first, before)
+    assert first.base is None or first.flags.owndata
