@@ -210,8 +210,8 @@ _UNARY = {
     **{117: "HARD_SWISH", 150: "GELU", 152: "RELU_0_TO_1"},
 }
 _REDUCING = {40: "MEAN", 74: "SUM", 81: "REDUCE_PROD", 82: "REDUCE_MAX", 89: "REDUCE_MIN"}
-_JOINING = {0: ("ADD", 11), 18: ("MUL", 21), 41: ("SUB", 28), 42: ("DIV", 29)}
-_COMPARING = {55: "MAXIMUM", 57: "MINIMUM", 54: "PRELU", 99: "SQUARED_DIFFERENCE", 78: "POW"}
+_JOINING = {18: ("MUL", 21), 42: ("DIV", 29)}
+_COMPARING = {55: "MAXIMUM", 57: "MINIMUM", 54: "PRELU", 78: "POW"}
 
 KINDS: Mapping[int, Kind] = {
     **{number: Kind(name, _ONE, shapes.same) for number, name in _UNARY.items()},
@@ -221,6 +221,9 @@ KINDS: Mapping[int, Kind] = {
     },
     **{number: Kind(name, _TWO, shapes.broadcast, options, _FUSED) for number, (name, options) in _JOINING.items()},
     **{number: Kind(name, _TWO, shapes.broadcast) for number, name in _COMPARING.items()},
+    0: Kind("ADD", _TWO, shapes.summed, 11, _FUSED),
+    41: Kind("SUB", _TWO, shapes.summed, 28, _FUSED),
+    99: Kind("SQUARED_DIFFERENCE", _TWO, shapes.squared),
     1: Kind("AVERAGE_POOL_2D", _ONE, shapes.pool, 5, _POOL),
     2: Kind("CONCATENATION", ANY_NUMBER, shapes.joined, 10, _fields(axis=(0, "i32"), fused=(1, "i8"))),
     3: Kind("CONV_2D", _THREE, shapes.convolution, 1, _CONV, "own"),

@@ -145,10 +145,13 @@ def same(inputs: Operands, options: Options, given: Operands) -> Shape:
 
 def softmax(inputs: Operands, options: Options, given: Operands) -> Shape:
     """A softmax over the last dimension."""
-    if not 0 < options["beta"] < 1e6 or not inputs[0].shape:
-        raise Unfit(f"has beta {options['beta']:g} on an input {inputs[0].shape}")
-    shape: Shape = inputs[0].shape
-    return shape
+    taken: Operand = inputs[0]
+    if not 0 < options["beta"] < 1e6 or not taken.shape:
+        raise Unfit(f"has beta {options['beta']:g} on an input {taken.shape}")
+    # LiteRT ends the process where an integer step stands for less.
+    if taken.dtype in INTEGERS and taken.scales is not None and options["beta"] * float(taken.scales[0]) <= 2**-25:
+        raise Unfit(f"has beta {options['beta']:g} on steps of {float(taken.scales[0]):.3g}")
+    return taken.shape
 
 
 def broadcast(inputs: Operands, options: Options, given: Operands) -> Shape:
@@ -160,6 +163,30 @@ def broadcast(inputs: Operands, options: Options, given: Operands) -> Shape:
     if len(shape) > 6:
         raise Unfit(f"joins {len(shape)} dimensions")
     return shape
+
+
+def summed(inputs: Operands, options: Options, given: Operands) -> Shape:
+    """A sum or difference of two inputs; integers are brought to a common scale first."""
+    coarsest = _coarsest(inputs)
+    # LiteRT's own kernels end the process ("abort") at 2^19 for int8 and 2^14 for int16.
+    if coarsest and given[0].scales is not None and coarsest >= 2**14 * float(given[0].scales[0]):
+        raise Unfit(f"brings a scale of {coarsest:.3g} to one of {float(given[0].scales[0]):.3g}")
+    return broadcast(inputs, options, given)
+
+
+def squared(inputs: Operands, options: Options, given: Operands) -> Shape:
+    """The square of a difference."""
+    coarsest = _coarsest(inputs)
+    if coarsest and given[0].scales is not None and 4 * coarsest**2 >= 2**14 * float(given[0].scales[0]):
+        raise Unfit(f"brings a scale of {coarsest:.3g} to one of {float(given[0].scales[0]):.3g}")
+    return broadcast(inputs, options, given)
+
+
+def _coarsest(inputs: Operands) -> float:
+    """The largest scale among integer inputs; 0 where there is none."""
+    return max(
+        (float(each.scales[0]) for each in inputs if each.scales is not None and each.dtype in INTEGERS), default=0
+    )
 
 
 def constant(operand: Operand, what: str) -> list[int]:
