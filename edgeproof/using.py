@@ -10,31 +10,61 @@ from typing import Annotated
 import typer
 
 from edgeproof import options, session
+from edgeproof.runtime.errors import ConfigError
 
 
 def classify(
     paths: Annotated[
-        list[str],
-        typer.Argument(metavar="PATH", help="A .tflite file (the shipped one unless given), then pictures or folders."),
-    ],
+        list[str] | None,
+        typer.Argument(
+            metavar="PATH",
+            help="A .tflite file (the shipped one unless given), then pictures, folders, patterns, "
+            "or - for a picture or names of pictures on standard input.",
+        ),
+    ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many labels a picture.")] = 5,
+    min_probability: Annotated[float, typer.Option(min=0, max=1, help="Leave out labels less probable.")] = 0.0,
     labels: Annotated[Path | None, typer.Option(help="Class names, for a file that carries none.")] = None,
     input_range: Annotated[
         str | None, typer.Option(help="What a float file without a contract takes, as -1,1.")
     ] = None,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of the interpreter.")] = 1,
+    threads: Annotated[int | None, typer.Option(min=1, help="Pictures at once; one a core unless given.")] = None,
+    copy_to: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Copy each picture into a folder of its label there.")
+    ] = None,
+    watch: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Label the pictures that arrive in a folder, until Ctrl-C.")
+    ] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="Decode large JPEGs at full size.")] = False,
+    untrusted: Annotated[
+        bool, typer.Option("--untrusted", help="Run the model in a process with limits of memory and time.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document a picture, a line each.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header.")] = False,
     quiet: options.Quiet = False,
 ) -> int:
     """Label pictures, without TensorFlow. Status 1 when some could not be read."""
     session.set_up(quiet)
-    from edgeproof import labelling, show
+    from edgeproof import labelling, telling, watching
+    from edgeproof.runtime import Classifier
 
-    model, pictures = labelling.split(paths)
-    classifier = labelling.open_classifier(model, labels, options.span(input_range) if input_range else None, threads)
-    session.note(show.assumptions(classifier))
-    found = labelling.classify(classifier, pictures, top=top)
-    return 1 if show.predictions(found, model.name, as_json=json) else 0
+    if json and csv:
+        raise ConfigError("--json and --csv: give one of them.")
+    model, given = labelling.split(paths or [], watched=watch)
+    said = options.foreign(labels, input_range)
+    with Classifier(
+        model, labels=said.labels, input_range=said.input_range, exact=exact, untrusted=untrusted
+    ) as classifier:
+        if classifier.assumptions:
+            session.note(f"assuming {', '.join(classifier.assumptions)}")
+        found = labelling.answers(classifier, given, top=top, threads=threads)
+        if watch is not None:
+            found = labelling.label(classifier, watching.arrivals(watch), top=top, threads=threads)
+        answers = telling.sure(found, min_probability)
+        if copy_to is not None:
+            answers = telling.copied(answers, copy_to)
+        teller = telling.json_lines(model.name) if json else telling.lines(width=telling.terminal_width())
+        return 1 if telling.tell(answers, telling.table(top=top) if csv else teller) else 0
 
 
 def benchmark(

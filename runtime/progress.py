@@ -37,3 +37,28 @@ def bar(description: str, total: int, *, note: Callable[[], str] = lambda: "") -
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(description, total=total, note="")
         yield lambda steps: progress.update(task, advance=steps, note=note())
+
+
+@contextmanager
+def count(description: str, *, shown: bool = True) -> Iterator[Advance]:
+    """Show how many steps were made, and how fast, while the block runs: for work whose end is not known."""
+    if _quiet or not shown or not sys.stderr.isatty():
+        yield lambda steps: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description} {task.completed}"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[rate]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(description, total=None, rate="")
+
+        def advance(steps: int) -> None:
+            speed = progress.tasks[0].speed
+            progress.update(task, advance=steps, rate=f"{speed:.0f} a second" if speed else "")
+
+        yield advance

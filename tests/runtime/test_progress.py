@@ -3,6 +3,8 @@ import pty
 import subprocess
 import sys
 
+import pytest
+
 from edgeproof.runtime import progress
 
 SCRIPT = """
@@ -57,3 +59,23 @@ def test_the_note_is_not_asked_for_where_nothing_is_shown():
 
     with progress.bar("Quiet", 1, note=note) as advance:
         advance(1)
+
+
+COUNTING = """
+from edgeproof.runtime import progress
+with progress.count("Pictures", shown={shown}) as advance:
+    for _ in range(3):
+        advance(2)
+"""
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_work_without_a_known_end_is_counted_where_it_is_wanted(shown):
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-c", COUNTING.format(shown=shown)]
+    subprocess.run(command, stderr=theirs, check=True, env={**os.environ, "TERM": "xterm", "COLUMNS": "100"})
+    os.write(theirs, b"end")
+    seen = os.read(ours, 65536)
+    os.close(ours)
+    os.close(theirs)
+    assert (b"Pictures 6" in seen) == shown
