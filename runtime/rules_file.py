@@ -43,7 +43,7 @@ def _lengths(specimen: Specimen) -> Iterator[Seen]:
 
 def _appended(specimen: Specimen) -> Iterator[Seen]:
     extra = specimen.archive_start - specimen.extents.end
-    if not specimen.extents.broken and "mark" not in specimen.troubles and extra > 0:
+    if not specimen.extents.broken and not {"mark", "archive"} & set(specimen.troubles) and extra > 0:
         where = "before the appended files" if specimen.attachments else "at the end"
         yield Seen(f"{extra} bytes {where} belong to no part of the model")
 

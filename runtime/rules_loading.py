@@ -49,7 +49,9 @@ def _unloadable(specimen: Specimen) -> Iterator[Seen]:
 def _is_plain(specimen: Specimen) -> bool:
     """Whether this is an image classifier of operators that edgeproof knows: there the check's word counts."""
     body = specimen.anatomy
-    return body is not None and specimen.image is not None and len(body.outputs) == 1 and set(body.kinds) <= _KNOWN
+    if body is None or specimen.image is None or len(body.outputs) != 1 or len(body.model.subgraphs) != 1:
+        return False
+    return set(body.kinds) <= _KNOWN
 
 
 RULES: tuple[Rule[Specimen], ...] = (
