@@ -125,14 +125,17 @@ models: data venv  ## train and export again what models/ ships: the CIFAR-100 c
 	cp runs/models/export/cifar100-mobilenetv2-035-96-int8.tflite models/
 	$(BIN)/python -m edgeproof.train.backbone runs/models/model.keras models/backbone-mobilenetv2-035.npz
 
-$(VENV)-peers/mediapipe/.installed: constraints-peers.txt
-	$(PYTHON) -m venv $(VENV)-peers/mediapipe
-	$(VENV)-peers/mediapipe/bin/python -m pip --disable-pip-version-check -q install -c constraints-peers.txt mediapipe
+# Tools of others, each in an environment of its own: their pins contradict one another and the project's.
+PEERS := $(VENV)-peers
+PEER_PACKAGES = $(if $(filter litert,$*),litert-cli,$*)
+$(PEERS)/%/.installed: constraints-peers-%.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip --disable-pip-version-check -q install -c $< $(PEER_PACKAGES)
 	@touch $@
 
 .PHONY: peers
-peers: venv $(VENV)-peers/mediapipe/.installed  ## MediaPipe on the exported files, in an environment of its own
-	EDGEPROOF_PEERS=$(VENV)-peers/mediapipe EDGEPROOF_PEER_RUN=$(if $(wildcard $(RUN)/export/*.tflite),$(RUN)) \
+peers: venv $(PEERS)/mediapipe/.installed $(PEERS)/litert/.installed  ## MediaPipe and litert-cli on the exported files
+	EDGEPROOF_PEERS=$(PEERS) EDGEPROOF_PEER_RUN=$(if $(wildcard $(RUN)/export/*.tflite),$(RUN)) \
 	  $(BIN)/python -m pytest -m peer -rs tests/peers
 
 .PHONY: clean

@@ -13,10 +13,10 @@ from edgeproof.runtime import Classifier, testset
 from edgeproof.runtime.pixels import Preprocessing
 
 ROOT = Path(__file__).parents[2]
-PYTHON = ROOT / os.environ.get("EDGEPROOF_PEERS", ".venv-peers/mediapipe") / "bin" / "python"
+PYTHON = ROOT / os.environ.get("EDGEPROOF_PEERS", ".venv-peers") / "mediapipe" / "bin" / "python"
 # A run folder with export/*.tflite and test.npz; without one, the tests train a small network.
 RUN = os.environ.get("EDGEPROOF_PEER_RUN", "")
-IMAGES = 200
+IMAGES = 1000 if RUN else 200
 
 pytestmark = [
     pytest.mark.peer,
@@ -49,7 +49,7 @@ def exports(request):
 
 @pytest.fixture(scope="module")
 def pixels(request):
-    """Up to 200 test pictures, already at the model's input size: no resizing of MediaPipe's gets in between."""
+    """Test pictures, already at the model's input size: no resizing of MediaPipe's gets in between."""
     folder = (ROOT / RUN) if RUN else request.getfixturevalue("colour_run").folder
     pictures = testset.read(folder / testset.NAME)
     chosen = np.random.default_rng(0).permutation(len(pictures))[:IMAGES]
@@ -82,7 +82,7 @@ def test_mediapipe_gives_the_runtimes_answer(exported, pixels, tmp_path):
     ours = classifier.probabilities(pixels)
     same = sum(index == row.argmax() for (_, index, _), row in zip(theirs, ours, strict=True))
     assert len(theirs) == IMAGES
-    assert same >= 0.99 * IMAGES
+    assert same >= 0.999 * IMAGES
     assert len({index for _, index, _ in theirs}) >= min(4, len(classifier.labels)), "all answers are the same"
     for name, index, score in theirs:
         assert name == classifier.labels[index]
