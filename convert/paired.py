@@ -7,11 +7,9 @@ import math
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest, norm
+from scipy.special import bdtr, ndtri
 
-from edgeproof.runtime.accuracy import Answers, Probabilities
-
-ECE_BINS = 15
+from edgeproof.runtime.accuracy import Answers, Probabilities, calibration_error, right, top1_with_ties
 
 
 class Paired(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,8 +39,8 @@ def compare(target: Probabilities, reference: Probabilities, classes: Answers) -
     """Compare outputs of shape (images, classes) with the true classes of shape (images,)."""
     if target.shape != reference.shape or target.shape[:1] != classes.shape or not len(classes):
         raise ValueError(f"Expected outputs of one shape, got {target.shape}, {reference.shape}, {classes.shape}.")
-    right, before = target.argmax(axis=1) == classes, reference.argmax(axis=1) == classes
-    lost, gained = int((before & ~right).sum()), int((right & ~before).sum())
+    after, before = right(target, classes), right(reference, classes)
+    lost, gained = int((before & ~after).sum()), int((after & ~before).sum())
     strict, expected, optimistic = top1_with_ties(target, classes)
     return Paired(
         lost=lost,
@@ -51,7 +49,7 @@ def compare(target: Probabilities, reference: Probabilities, classes: Answers) -
         p_value=mcnemar_exact(lost, gained),
         resolvable_points=resolvable_drop(lost + gained, len(classes)),
         mean_kl=mean_kl(reference, target),
-        largest_probability_difference=float(np.abs(target - reference).max()),
+        largest_probability_difference=float(np.nan_to_num(np.abs(target - reference), nan=1.0).max()),
         strict_top1=strict,
         expected_top1=expected,
         optimistic_top1=optimistic,
@@ -67,7 +65,7 @@ def drop_interval(lost: int, gained: int, images: int, *, confidence: float = 0.
     Bonett and Price, "Adjusted Wald confidence interval for a difference of binomial proportions based on paired
     data", Journal of Educational and Behavioral Statistics 37 (2012).
     """
-    z = float(norm.ppf((1 + confidence) / 2))
+    z = float(ndtri((1 + confidence) / 2))
     down, up = (lost + 1) / (images + 2), (gained + 1) / (images + 2)
     half = z * math.sqrt(max(0.0, down + up - (down - up) ** 2) / (images + 2))
     return 100 * max(-1.0, down - up - half), 100 * min(1.0, down - up + half)
@@ -75,12 +73,29 @@ def drop_interval(lost: int, gained: int, images: int, *, confidence: float = 0.
 
 def mcnemar_exact(lost: int, gained: int) -> float:
     """McNemar's exact two-sided p-value (1947): flips fall either way like a fair coin's sides."""
-    return float(binomtest(lost, lost + gained, 0.5).pvalue) if lost + gained else 1.0
+    return float(mcnemar_many(np.array([lost]), np.array([gained]))[0])
+
+
+def mcnemar_many(lost: NDArray[np.int64], gained: NDArray[np.int64]) -> NDArray[np.float64]:
+    """`mcnemar_exact` of many pairs of counts, of shape (tests,): twice the smaller tail, at most 1."""
+    return np.asarray(np.minimum(1.0, 2 * bdtr(np.minimum(lost, gained), lost + gained, 0.5)), np.float64)
+
+
+def holm(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """P-values adjusted for as many tests as there are, so that any of them errs with the stated chance at most.
+
+    Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6 (1979).
+    """
+    order = np.argsort(p_values, kind="stable")
+    adjusted = np.maximum.accumulate(p_values[order] * np.arange(len(p_values), 0, -1))
+    found = np.empty(len(p_values), np.float64)
+    found[order] = np.minimum(1.0, adjusted)
+    return found
 
 
 def resolvable_drop(flips: int, images: int, *, power: float = 0.8, significance: float = 0.05) -> float:
     """The smallest drop, in points, found with this power when this many answers flip; one flip is taken at least."""
-    reach = float(norm.ppf(1 - significance / 2) + norm.ppf(power))
+    reach = float(ndtri(1 - significance / 2) + ndtri(power))
     return 100 * min(1.0, reach * math.sqrt(max(1, flips)) / images)
 
 
@@ -90,23 +105,6 @@ def mean_kl(reference: Probabilities, target: Probabilities) -> float:
     return float((p * np.log(p / q)).sum(axis=1).mean())
 
 
-def top1_with_ties(outputs: Probabilities, classes: Answers) -> tuple[float, float, float]:
-    """Top-1 when ties for the first place count as wrong, as one chance among them, and as right."""
-    first = outputs == outputs.max(axis=1, keepdims=True)
-    among = first[np.arange(len(classes)), classes]
-    tied = first.sum(axis=1)
-    return float((among & (tied == 1)).mean()), float((among / tied).mean()), float(among.mean())
-
-
-def calibration_error(outputs: Probabilities, classes: Answers) -> float:
-    """Expected calibration error over 15 equal bins of confidence (Guo et al. 2017), 0 to 1."""
-    confidence = outputs.max(axis=1).astype(np.float64)
-    right = (outputs.argmax(axis=1) == classes).astype(np.float64)
-    bins = np.clip((confidence * ECE_BINS).astype(np.int64), 0, ECE_BINS - 1)
-    gaps = np.bincount(bins, weights=right - confidence, minlength=ECE_BINS)
-    return float(np.abs(gaps).sum() / len(classes))
-
-
 def _normal(outputs: Probabilities) -> NDArray[np.float64]:
-    floored = np.clip(outputs.astype(np.float64), 1e-7, None)
+    floored = np.clip(np.nan_to_num(outputs.astype(np.float64)), 1e-7, None)
     return np.asarray(floored / floored.sum(axis=1, keepdims=True), np.float64)

@@ -1,33 +1,41 @@
-"""The gate: an exported file against Keras, on the same pixels, through the runtime that ships."""
+"""The gate: exported files against Keras, on the same pixels, through the runtime that ships."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
 
 import msgspec
 import numpy as np
+from msgspec import structs
 
-from edgeproof.convert import paired
+from edgeproof.convert import classwise, explanations, gates, origin, paired, relabelling
+from edgeproof.convert.classwise import ClassDrop, Shift
+from edgeproof.convert.explanations import Case, Explanation
+from edgeproof.convert.gates import Breach, Gates
 from edgeproof.convert.paired import Paired
-from edgeproof.runtime import progress
+from edgeproof.convert.relabelling import Relabelling
+from edgeproof.runtime import answers, graph
 from edgeproof.runtime.accuracy import Probabilities, same_answers, ties, top_k
 from edgeproof.runtime.classifier import Classifier
 from edgeproof.runtime.contract import Verification, digest, sha256
-from edgeproof.runtime.errors import DataError, ModelError, VerificationError
+from edgeproof.runtime.errors import VerificationError
 from edgeproof.runtime.foreign import Foreign, opened
 from edgeproof.runtime.labelled import LabelledPictures
-from edgeproof.train.run import open_complete
+from edgeproof.runtime.modelfile import ModelFile
 
-BATCH = 256
+# Of a float32 file, unless another limit is given: the same arithmetic in another order changes near ties alone.
+FLOAT_AGREEMENT = 0.99
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """One exported file and what was found of it. `accepted` is False for a drop beyond the limit."""
+    """One exported file and what was found of it. `accepted` is False where `breaches` names a gate.
+
+    `collapsed` are classes that the reference answers and the file never; `explanations`, the likely cause first,
+    are sought for files of `verify` that are not accepted.
+    """
 
     file: str
     recipe: str
@@ -36,6 +44,11 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     accepted: bool
     verification: Verification
     paired: Paired
+    classes: tuple[ClassDrop, ...] = ()
+    shifts: tuple[Shift, ...] = ()
+    collapsed: tuple[str, ...] = ()
+    breaches: tuple[Breach, ...] = ()
+    explanations: tuple[Explanation, ...] = ()
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,103 +57,87 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     schema: int = 1
     model: str
     max_drop: float
+    min_agreement: float | None = None
+    significance: float | None = None
+    doubt: gates.Doubt = "fail"
     results: tuple[Result, ...]
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What every file is held against: test pictures, and Keras' outputs on them, of shape (images, classes)."""
+    """What every file is held against: test pictures, and Keras' outputs on them, of shape (images, classes).
+
+    `keras_model` is the file that gave the outputs, where it is known.
+    """
 
     test: LabelledPictures
     outputs: Probabilities
+    keras_model: Path | None = None
 
 
-def evidence_of(folder: str | Path) -> Evidence:
-    """A complete run's test pictures, and the reference outputs that it keeps; no TensorFlow is needed for them.
+def verify(paths: Sequence[Path], evidence: Evidence, limits: Gates, *, foreign: Foreign | None = None) -> Summary:
+    """Hold existing files against the evidence, all at once, each through the shipped runtime.
 
-    Raises `DataError` when the folder is no complete run, or its reference belongs to another model.
-    """
-    run = open_complete(folder)
-    test = run.read_pictures()
-    kept = run.read_predictions(test)
-    if kept is None:
-        raise DataError(f"{run.predictions} does not belong to {run.model.name} and test.npz. Train again.")
-    return Evidence(test, kept)
-
-
-def verify(paths: Sequence[Path], evidence: Evidence, *, max_drop: float, foreign: Foreign | None = None) -> Summary:
-    """Hold existing files against the evidence, each through the shipped runtime.
-
+    Besides the limits, a file must have its labels in the order of its outputs and come from the reference's weights.
     Raises `ModelError` for a file that cannot be run on the evidence's pictures, or has other labels.
     """
-    results = tuple(_verify_one(path, evidence, max_drop, foreign or Foreign()) for path in paths)
-    return Summary(model=", ".join(path.name for path in paths), max_drop=max_drop, results=results)
-
-
-def _verify_one(path: Path, evidence: Evidence, max_drop: float, foreign: Foreign) -> Result:
-    classifiers = [opened(path, foreign, num_threads=1) for _ in range(os.cpu_count() or 1)]
-    contract = classifiers[0].file.contract
-    recipe = contract.recipe if contract is not None else "unknown"
-    found = outputs(classifiers, evidence.test)
-    return judge(found, evidence, file=path.name, recipe=recipe, content=path.read_bytes(), max_drop=max_drop)
+    said = foreign or Foreign()
+    cores = os.cpu_count() or 1
+    files = [[opened(path, said, num_threads=1) for _ in range(cores)] for path in paths]
+    found = answers.outputs(files, evidence.test)
+    results = (_examined(each[0].file, given, evidence, limits, said) for each, given in zip(files, found, strict=True))
+    return Summary(
+        model=", ".join(path.name for path in paths),
+        max_drop=limits.max_drop,
+        min_agreement=limits.min_agreement,
+        significance=limits.significance,
+        doubt=limits.doubt,
+        results=tuple(results),
+    )
 
 
 def gate(summary: Summary) -> None:
-    """Raise `VerificationError` when a file of the summary was not accepted."""
-    refused = ", ".join(result.file for result in summary.results if not result.accepted)
+    """Raise `VerificationError`, naming each file, its gates and the likely cause, unless all were accepted."""
+    refused = [_refusal(result) for result in summary.results if not result.accepted]
     if refused:
-        raise VerificationError(f"{refused}: the drop is beyond {summary.max_drop:g} points.")
+        raise VerificationError("; ".join(refused) + ".")
 
 
 def judge(
     target: Probabilities, evidence: Evidence, *, file: str, recipe: str, content: bytes, max_drop: float
 ) -> Result:
     """The result for a file of this name, recipe and content, whose outputs on the test pictures are `target`."""
-    found = compare(target, evidence.outputs, evidence.test)
+    return judged(target, evidence, Gates(max_drop=max_drop), file=file, recipe=recipe, content=content)
+
+
+def judged(
+    target: Probabilities, evidence: Evidence, limits: Gates, *, file: str, recipe: str, content: bytes
+) -> Result:
+    """The result by the gates of accuracy and agreement alone."""
+    test, reference = evidence.test, evidence.outputs
+    found, pairs = compare(target, reference, test), paired.compare(target, reference, test.classes)
+    breaches = gates.breaches(limits, found, pairs)
     return Result(
         file=file,
         recipe=recipe,
         size_bytes=len(content),
         sha256=sha256(content),
-        accepted=found.drop_points <= max_drop,
+        accepted=not breaches,
         verification=found,
-        paired=paired.compare(target, evidence.outputs, evidence.test.classes),
+        paired=pairs,
+        classes=classwise.drops(target, reference, test.classes, test.labels),
+        shifts=classwise.shifts(target, reference, test.classes, test.labels),
+        collapsed=classwise.collapsed(target, reference, test.labels),
+        breaches=breaches,
     )
 
 
 def outputs(classifiers: Sequence[Classifier], test: LabelledPictures) -> Probabilities:
-    """A file's outputs on all test pictures, of shape (images, classes), with the columns in the test set's order.
+    """One file's outputs on all test pictures, of shape (images, classes), in the order of the test set's labels.
 
-    `classifiers` are all of one file: they share the work, a thread each, since some of LiteRT's kernels use but one.
-    The same pixels go in as into Keras. Raises `ModelError` when the file takes another size or has other labels.
+    `classifiers` are all of one file. Raises `ModelError` when it takes another size or has other labels.
     """
-    name, labels = classifiers[0].file.path, classifiers[0].labels
-    if classifiers[0].preprocessing.input_size != test.preprocessing.input_size:
-        sizes = f"{classifiers[0].preprocessing.input_size} pixels, the reference {test.preprocessing.input_size}"
-        raise ModelError(f"{name} takes {sizes}. Give the file that was made from it.")
-    if set(labels) != set(test.labels):
-        other = sorted(set(labels) ^ set(test.labels))[0]
-        raise ModelError(f"{name} and the reference have other labels (such as '{other}'). Give the right file.")
-    # By name, so that a file whose labels are in another order than its outputs is found out.
-    columns = [labels.index(label) for label in test.labels]
-    idle = SimpleQueue[Classifier]()
-    for classifier in classifiers:
-        idle.put(classifier)
-
-    def answer(start: int) -> Probabilities:
-        pixels = test.preprocessing.finished(test.stored[start : start + BATCH])
-        classifier = idle.get()
-        try:
-            return classifier.probabilities(pixels)
-        finally:
-            idle.put(classifier)
-
-    found: list[Probabilities] = []
-    with progress.bar("Verification", len(test)) as advance, ThreadPoolExecutor(len(classifiers)) as workers:
-        for part in workers.map(answer, range(0, len(test), BATCH)):
-            found.append(part)
-            advance(len(part))
-    return np.concatenate(found)[:, columns]
+    return answers.outputs([classifiers], test)[0]
 
 
 def compare(target: Probabilities, reference: Probabilities, test: LabelledPictures) -> Verification:
@@ -164,37 +161,44 @@ def compare(target: Probabilities, reference: Probabilities, test: LabelledPictu
     )
 
 
-def markdown(summary: Summary) -> str:
-    """The summary as a table for people."""
-    reference = summary.results[0].verification
-    lines = [
-        f"# Verification of {summary.model}",
-        "",
-        f"{reference.images} test pictures, the same pixels for Keras and for each file. Keras: top-1 "
-        f"{reference.reference_top1:.2%}, top-5 {reference.reference_top5:.2%}. "
-        f"Limit: a drop of {summary.max_drop:g} points.",
-        "",
-        "| file | size, bytes | top-1 (95 % interval) | top-5 | drop, points (95 % interval) | p | same answers | ties "
-        "| accepted |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
-    ]
-    for result in summary.results:
-        found = result.verification
-        low, high = found.top1_interval
-        least, most = result.paired.drop_interval_points
-        lines.append(
-            f"| `{result.file}` | {result.size_bytes:,} | {found.top1:.2%} ({low:.2%}–{high:.2%}) | {found.top5:.2%} "
-            f"| {found.drop_points:+.2f} ({least:+.2f} to {most:+.2f}) | {result.paired.p_value:.2g} "
-            f"| {found.same_answers:.2%} | {found.ties} "
-            f"| {'yes' if result.accepted else '**no**'} |"
-        )
-    resolvable = max(result.paired.resolvable_points for result in summary.results)
-    lines += [
-        "",
-        "The drop's interval is paired (Bonett and Price 2012), p is McNemar's exact one for no drop. So many pictures "
-        f"with so many flips show a drop of {resolvable:.2f} points four times out of five; smaller ones may hide.",
-    ]
-    return "\n".join(lines) + "\n"
+def _examined(file: ModelFile, target: Probabilities, evidence: Evidence, limits: Gates, said: Foreign) -> Result:
+    """The result by every gate, with explanations where one was not passed."""
+    strict = limits.min_agreement is None and _is_float32(file)
+    own = structs.replace(limits, min_agreement=FLOAT_AGREEMENT) if strict else limits
+    recipe = file.contract.recipe if file.contract is not None else "unknown"
+    content = file.path.read_bytes()
+    result = judged(target, evidence, own, file=file.path.name, recipe=recipe, content=content)
+    moved = relabelling.found(target, evidence.outputs, evidence.test.labels)
+    breaches = (*result.breaches, *_defects(file, evidence, moved))
+    if not breaches:
+        return result
+    span = (0.0, 255.0) if file.contract is not None else said.input_range
+    case = Case(file, target, evidence.outputs, evidence.test, span, moved, evidence.keras_model)
+    return structs.replace(result, accepted=False, breaches=breaches, explanations=explanations.explain(case))
+
+
+def _defects(file: ModelFile, evidence: Evidence, moved: Relabelling | None) -> tuple[Breach, ...]:
+    """What no limit allows: labels that are not in the order of the outputs, and a record of other weights."""
+    found: tuple[Breach, ...] = ()
+    if moved is not None:
+        found += (Breach(gate="labels", sentence="its answers fit the reference better with labels exchanged"),)
+    recorded = file.contract is not None and "keras_sha256" in file.contract.provenance
+    if recorded and evidence.keras_model is not None and origin.compare(file, evidence.keras_model).same is False:
+        found += (Breach(gate="weights", sentence="its contract and its weights are of another Keras model"),)
+    return found
+
+
+def _is_float32(file: ModelFile) -> bool:
+    """Whether nothing in the graph is rounded to fewer bits than the reference has."""
+    read = graph.Graph.read(file.flatbuffer)
+    kinds = {tensor.type for tensor in read.tensors} - {graph.TYPES["int32"], graph.TYPES["int64"]}
+    return kinds <= {graph.TYPES["float32"]}
+
+
+def _refusal(result: Result) -> str:
+    named = " and ".join(breach.sentence for breach in result.breaches)
+    cause = f"; likely cause: {result.explanations[0].sentence}" if result.explanations else ""
+    return f"{result.file}: {named}{cause}"
 
 
 def _largest_margin(target: Probabilities, reference: Probabilities) -> float:

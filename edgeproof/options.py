@@ -29,12 +29,12 @@ def foreign(labels: Path | None, input_range: str | None) -> Foreign:
     return Foreign(label_files.read(labels) if labels else None, span(input_range) if input_range else None)
 
 
-def span(text: str) -> tuple[float, float]:
-    """The two numbers of an --input-range. Raises `ConfigError`."""
+def span(text: str, option: str = "--input-range") -> tuple[float, float]:
+    """The two numbers of an --input-range, or of another option. Raises `ConfigError`."""
     try:
         low, high = (float(part) for part in text.split(","))
     except ValueError:
-        raise ConfigError(f"--input-range {text}: expected two numbers, such as -1,1 or 0,255.") from None
+        raise ConfigError(f"{option} {text}: expected two numbers, such as -1,1 or 0,255.") from None
     if not low < high:
-        raise ConfigError(f"--input-range {text}: the first number must be below the second.")
+        raise ConfigError(f"{option} {text}: the first number must be below the second.")
     return low, high

@@ -62,7 +62,9 @@ def conversion(summary: Summary, out: Path, *, as_json: bool) -> None:
     if as_json:
         json({"out": str(out), "verification": summary})
         return
-    verification(summary, as_json=False)
+    from edgeproof import verdicts
+
+    verdicts.verification(summary, as_json=False)
     print(f"Written to {out}, with verification.json and verification.md")
 
 
@@ -91,33 +93,6 @@ def search(found: Search, summary: Summary | None, out: Path, *, as_json: bool) 
     print(f"{found.sentence}\nSearch: {out}/search.md, search.json, pareto.png")
     if summary is not None:
         conversion(summary, out, as_json=False)
-
-
-def verification(summary: Summary, *, as_json: bool) -> None:
-    """Print each file beside Keras: its drop with the interval, and how likely flips alone would look so."""
-    if as_json:
-        json({"verification": summary})
-        return
-    first = summary.results[0].verification
-    print(f"Keras on {first.images} test pictures: top-1 {first.reference_top1:.2%}, top-5 {first.reference_top5:.2%}")
-    letters = {result.file: chr(ord("A") + number) for number, result in enumerate(summary.results)}
-    for name, letter in letters.items():
-        print(f"{letter}  {name}")
-    rows = []
-    for result in summary.results:
-        found, (least, most) = result.verification, result.paired.drop_interval_points
-        rows.append(
-            (
-                letters[result.file],
-                f"{result.size_bytes / 1e6:.2f} MB",
-                f"{found.top1:.2%}",
-                f"{found.drop_points:+.2f} [{least:+.2f} to {most:+.2f}]",
-                f"{result.paired.p_value:.2g}",
-                f"{found.same_answers:.2%}",
-                "yes" if result.accepted else "NO",
-            )
-        )
-    table(("file", "size", "top-1", "drop, points [95 %]", "p", "same", "accepted"), rows)
 
 
 def predictions(found: Iterable[tuple[str, Sequence[Prediction] | str]], model: str, *, as_json: bool) -> int:

@@ -1,4 +1,4 @@
-"""The one accuracy: correct answers, agreement with a reference, and ties."""
+"""The one accuracy: correct answers, agreement with a reference, ties, and how honest the probabilities are."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 Probabilities = NDArray[np.float32]
 Answers = NDArray[np.int64]
+ECE_BINS = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,12 @@ class Accuracy:
 
 
 def top_k(probabilities: Probabilities, classes: Answers, k: int) -> Accuracy:
-    """How often the true class is among the k most probable ones.
+    """How often the true class is among the k most probable ones, as `right` says."""
+    return Accuracy(int(right(probabilities, classes, k).sum()), len(classes))
+
+
+def right(probabilities: Probabilities, classes: Answers, k: int = 1) -> NDArray[np.bool_]:
+    """For each image, of shape (images,): whether the true class is among the k most probable ones.
 
     `probabilities` has shape (images, classes), `classes` shape (images,). Among equal probabilities the
     lower class index wins, as in `argmax`, so that top-1 here is what a plain client sees. An answer that
@@ -54,8 +60,7 @@ def top_k(probabilities: Probabilities, classes: Answers, k: int) -> Accuracy:
     earlier = np.arange(probabilities.shape[1]) < classes[:, np.newaxis]
     rank = (probabilities > own).sum(axis=1) + ((probabilities == own) & earlier).sum(axis=1)
     # Nothing is larger than NaN, so that without this a broken model would be right every time.
-    right = (rank < k) & ~np.isnan(probabilities).any(axis=1)
-    return Accuracy(int(right.sum()), len(classes))
+    return np.asarray((rank < k) & ~np.isnan(probabilities).any(axis=1))
 
 
 def same_answers(probabilities: Probabilities, reference: Probabilities) -> Accuracy:
@@ -74,3 +79,22 @@ def ties(probabilities: Probabilities) -> int:
     """On how many images two or more classes share the first place (integer outputs have few steps)."""
     best = probabilities.max(axis=1, keepdims=True)
     return int(((probabilities == best).sum(axis=1) > 1).sum())
+
+
+def top1_with_ties(outputs: Probabilities, classes: Answers) -> tuple[float, float, float]:
+    """Top-1 when ties for the first place count as wrong, as one chance among them, and as right."""
+    first = outputs == outputs.max(axis=1, keepdims=True)
+    among = first[np.arange(len(classes)), classes]
+    tied = np.maximum(first.sum(axis=1), 1)  # what is not a number equals nothing, itself included
+    return float((among & (tied == 1)).mean()), float((among / tied).mean()), float(among.mean())
+
+
+def calibration_error(outputs: Probabilities, classes: Answers) -> float:
+    """Expected calibration error over 15 equal bins of confidence (Guo et al. 2017), 0 to 1.
+
+    Outputs that are not numbers count as a wrong answer without any confidence.
+    """
+    confidence = np.nan_to_num(outputs.max(axis=1).astype(np.float64))
+    bins = np.clip((confidence * ECE_BINS).astype(np.int64), 0, ECE_BINS - 1)
+    gaps = np.bincount(bins, weights=right(outputs, classes) - confidence, minlength=ECE_BINS)
+    return float(np.abs(gaps).sum() / len(classes))

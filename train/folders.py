@@ -33,7 +33,7 @@ def load(data: Data, chain: Callable[[int | None], Preprocessing], seed: int) ->
         stray = parts[""][0].name
         raise DataError(f"{data.source} has pictures beside train/ (such as {stray}). Move them into train/ or test/.")
     labels = tuple(sorted({item.label for item in items}))
-    preprocessing = chain(_common_size(archive, items))
+    preprocessing = chain(common_size(archive, items))
     skipped = _not_pictures(archive)
     if data.test is not None or {"test", "validation"} & set(parts):
         other = Archive(Path(data.test)) if data.test is not None else archive
@@ -58,7 +58,7 @@ def _test_items(archive: Archive, labels: Sequence[str]) -> list[Item]:
     return items
 
 
-def _common_size(archive: Archive, items: Sequence[Item]) -> int | None:
+def common_size(archive: Archive, items: Sequence[Item]) -> int | None:
     """The side of the pictures where a sample of them is square and of one size."""
     sizes: set[tuple[int, int]] = set()
     for item in items[:: max(1, len(items) // SIZE_SAMPLE)]:

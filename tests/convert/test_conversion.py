@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from edgeproof.convert import calibration, conversion, recipes, verification
+from edgeproof.convert import calibration, conversion, recipes, verification, verification_report
 from edgeproof.convert.conversion import About
 from edgeproof.convert.reference import Reference
 from edgeproof.convert.verification import Evidence, Summary
@@ -57,7 +57,7 @@ def test_files_are_named_after_the_model_and_the_recipe_beside_their_verificatio
     assert [result.file for result in summary.results] == ["mean-colour-float32.tflite", "mean-colour-int8.tflite"]
     written = (tmp_path / "out" / "verification.json").read_bytes()
     assert msgspec.json.decode(written, type=Summary) == summary
-    assert (tmp_path / "out" / "verification.md").read_text() == verification.markdown(summary)
+    assert (tmp_path / "out" / "verification.md").read_text() == verification_report.markdown(summary)
 
 
 def test_the_float_file_of_a_real_network_gives_keras_answer_on_every_test_picture(colour_run, colour_exports):

@@ -1,17 +1,19 @@
-import shutil
-import time
-from dataclasses import replace
+import zipfile
 
 import msgspec
 import numpy as np
 import pytest
+from msgspec import structs
 
-from edgeproof.convert import verification
+from edgeproof.convert import references, verification
+from edgeproof.convert.gates import Gates
 from edgeproof.convert.verification import Evidence, Summary
-from edgeproof.runtime import Classifier, DataError, ModelError
+from edgeproof.runtime import Classifier, VerificationError, answers, labels, modelfile
+from edgeproof.runtime import contract as contracts
 from edgeproof.runtime.contract import digest, sha256
 from edgeproof.runtime.foreign import Foreign
-from edgeproof.runtime.pixels import Preprocessing, Resize
+
+LAX = Gates(max_drop=100.0, min_agreement=0.0)
 
 
 def rows(*answers, sure=0.7):
@@ -71,34 +73,9 @@ def test_a_file_whose_answers_are_no_numbers_is_no_good_file(five):
     assert (found.top1, found.same_answers, found.drop_points) == (0, 0, 100)
 
 
-def test_outputs_come_from_the_runtime_in_the_order_of_the_pictures(tiny_model_path, tiny_pictures):
+def test_the_outputs_of_one_file_are_those_of_the_runtime(tiny_model_path, tiny_pictures):
     found = verification.outputs([Classifier(tiny_model_path)], tiny_pictures)
-    assert found.shape == (40, 4)
-    classifier = Classifier(tiny_model_path)
-    for row, stored in zip(found, tiny_pictures.stored, strict=True):
-        pixels = tiny_pictures.preprocessing.pixels(stored)[np.newaxis]
-        np.testing.assert_allclose(row, classifier.probabilities(pixels)[0], atol=1e-6)
-
-
-def test_several_classifiers_of_one_file_give_what_one_gives_in_the_same_order(
-    tiny_model_path, tiny_pictures, monkeypatch
-):
-    monkeypatch.setattr(verification, "BATCH", 3)
-    alone = verification.outputs([Classifier(tiny_model_path)], tiny_pictures)
-    slow, *quick = [Classifier(tiny_model_path) for _ in range(3)]
-    monkeypatch.setattr(slow, "probabilities", delayed(slow.probabilities))
-    np.testing.assert_array_equal(verification.outputs([slow, *quick], tiny_pictures), alone)
-    assert len({row.tobytes() for row in alone}) == 40
-
-
-def delayed(function):
-    """The same, later: the others overtake it."""
-
-    def run(pixels):
-        time.sleep(0.02)
-        return function(pixels)
-
-    return run
+    np.testing.assert_array_equal(found, answers.outputs([[Classifier(tiny_model_path)]], tiny_pictures)[0])
 
 
 @pytest.fixture
@@ -120,63 +97,104 @@ def test_a_file_is_accepted_up_to_the_limit_and_not_beyond(five):
     assert (found.file, found.recipe, found.size_bytes, found.sha256) == ("f", "int8", 4, sha256(b"some"))
 
 
-def test_columns_are_matched_by_name_and_not_by_place(make_packed, tiny_flatbuffer, tiny_pictures, tmp_path):
-    (tmp_path / "right.tflite").write_bytes(make_packed(tiny_flatbuffer, quantised=False))
-    right = verification.outputs([Classifier(tmp_path / "right.tflite")], tiny_pictures)
-    turned = tiny_pictures.relabelled(tuple(reversed(tiny_pictures.labels)))
-    np.testing.assert_array_equal(verification.outputs([Classifier(tmp_path / "right.tflite")], turned), right[:, ::-1])
-
-
-def test_a_file_of_other_labels_or_of_another_size_is_refused(make_packed, tiny_flatbuffer, tiny_pictures, tmp_path):
-    names = ("red", "green", "blue", "pink")
-    (tmp_path / "other.tflite").write_bytes(make_packed(tiny_flatbuffer, quantised=False, names=names))
-    with pytest.raises(ModelError, match=r"other\.tflite and the reference have other labels \(such as 'grey'\)"):
-        verification.outputs([Classifier(tmp_path / "other.tflite")], tiny_pictures)
-    (tmp_path / "right.tflite").write_bytes(make_packed(tiny_flatbuffer, quantised=False))
-    larger = replace(tiny_pictures, preprocessing=Preprocessing(steps=(Resize(width=4, height=4),)))
-    with pytest.raises(ModelError, match=r"right\.tflite takes \(8, 8\) pixels, the reference \(4, 4\)"):
-        verification.outputs([Classifier(tmp_path / "right.tflite")], larger)
-
-
 def test_existing_files_are_verified_against_a_run_without_its_data(colour_run, colour_exports):
-    evidence = verification.evidence_of(colour_run.folder)
+    evidence = references.of_run(colour_run.folder)
     paths = [colour_exports / f"colours-{recipe}.tflite" for recipe in ("float32", "int8")]
-    found = verification.verify(paths, evidence, max_drop=5.0)
+    found = verification.verify(paths, evidence, Gates(max_drop=5.0))
     before = msgspec.json.decode((colour_exports / "verification.json").read_bytes(), type=Summary)
     assert found.results == before.results
-
-
-def test_a_run_whose_reference_belongs_to_another_model_is_refused(colour_run, tmp_path):
-    shutil.copytree(colour_run.folder, tmp_path / "run")
-    (tmp_path / "run" / "model.keras").write_bytes(b"another")
-    with pytest.raises(DataError, match=r"predictions\.npz does not belong to model\.keras"):
-        verification.evidence_of(tmp_path / "run")
 
 
 def test_a_file_without_a_contract_is_verified_with_what_the_user_says_of_it(tiny_flatbuffer, tiny_pictures, tmp_path):
     (tmp_path / "plain.tflite").write_bytes(tiny_flatbuffer)
     evidence = Evidence(tiny_pictures, np.eye(4, dtype=np.float32)[tiny_pictures.classes])
     said = Foreign(labels=tiny_pictures.labels, input_range=(0.0, 255.0))
-    result = verification.verify([tmp_path / "plain.tflite"], evidence, max_drop=100.0, foreign=said).results[0]
+    result = verification.verify([tmp_path / "plain.tflite"], evidence, LAX, foreign=said).results[0]
+    assert result.accepted
     assert (result.recipe, result.file) == ("unknown", "plain.tflite")
     assert result.verification.top1 == pytest.approx(0.9)  # one in ten bears a wrong label
-
-
-def test_the_summary_is_a_table_for_people(summary):
-    text = verification.markdown(summary)
-    assert "# Verification of m" in text
-    assert "5 test pictures" in text
-    assert "Limit: a drop of 1.5 points" in text
-    first, second = (line for line in text.splitlines() if line.startswith("| `"))
-    assert first.startswith("| `m-float32.tflite` | 1,234,567 | 100.00% (")
-    assert "| +0.00 (" in first
-    assert first.endswith("| 100.00% | 0 | yes |")
-    assert "| +20.00 (" in second
-    assert second.endswith("| 80.00% | 0 | **no** |")
-    columns = {line.count(" | ") for line in text.splitlines() if line.startswith("| ")}
-    assert len(columns) == 1
 
 
 def test_the_summary_is_read_back_from_json(summary):
     assert msgspec.json.decode(msgspec.json.encode(summary), type=Summary) == summary
     assert msgspec.json.decode(msgspec.json.encode(summary))["schema"] == 1
+
+
+@pytest.fixture
+def evidence(tiny_model_path, tiny_pictures):
+    """The tiny file's own answers as the reference."""
+    return Evidence(tiny_pictures, verification.outputs([Classifier(tiny_model_path)], tiny_pictures))
+
+
+def test_the_same_answers_pass_and_nothing_is_explained(tiny_model_path, evidence):
+    result = verification.verify([tiny_model_path], evidence, Gates(max_drop=0.0)).results[0]
+    assert result.accepted
+    assert (result.breaches, result.explanations) == ((), ())
+    assert [each.label for each in result.classes] == list(evidence.test.labels)
+
+
+def test_a_float32_file_must_give_99_of_100_answers_unless_another_limit_is_given(tiny_model_path, evidence):
+    other = evidence.outputs.copy()
+    other[0] = np.roll(other[0], 1)
+    changed = Evidence(evidence.test, other)
+    found = verification.verify([tiny_model_path], changed, Gates(max_drop=100.0)).results[0]
+    assert [each.gate for each in found.breaches] == ["min-agreement"]
+    assert verification.verify([tiny_model_path], changed, LAX).results[0].accepted
+
+
+def test_integers_may_answer_otherwise_within_the_drop(
+    tiny_int8_path, make_flatbuffer, make_packed, evidence, tmp_path
+):
+    other = evidence.outputs.copy()
+    other[0] = np.roll(other[0], 1)
+    found = verification.verify([tiny_int8_path], Evidence(evidence.test, other), Gates(max_drop=100.0)).results[0]
+    assert found.verification.same_answers < 0.99
+    assert found.accepted
+
+
+def relabelled(path, names):
+    """Give a file other labels, with a contract that fits them."""
+    file = modelfile.read(path)
+    texts = labels.text(names).encode()
+    contract = structs.replace(file.contract, labels_sha256=sha256(texts))
+    path.write_bytes(
+        modelfile.pack(
+            file.flatbuffer, {contracts.LABELS_NAME: texts, contracts.CONTRACT_NAME: contracts.encode(contract)}
+        )
+    )
+
+
+def test_swapped_labels_fail_whatever_the_limits_and_the_line_names_file_gate_and_cause(tiny_model_path, evidence):
+    relabelled(tiny_model_path, ("red", "blue", "green", "grey"))
+    summary = verification.verify([tiny_model_path], evidence, LAX)
+    assert [each.gate for each in summary.results[0].breaches] == ["labels"]
+    with pytest.raises(VerificationError) as refusal:
+        verification.gate(summary)
+    assert str(refusal.value).startswith("tiny-float32.tflite: its answers fit the reference better with labels")
+    assert "likely cause: its labels" in str(refusal.value)
+    assert "are swapped" in str(refusal.value)
+
+
+def test_a_contract_that_names_another_keras_model_fails_where_the_weights_do_not_speak_for_it(
+    tiny_model_path, evidence, tmp_path
+):
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
+        archive.writestr("nothing", "")
+    known = Evidence(evidence.test, evidence.outputs, tmp_path / "model.keras")
+    assert verification.verify([tiny_model_path], known, LAX).results[0].accepted  # no record: nothing against it
+    file = modelfile.read(tiny_model_path)
+    contract = structs.replace(file.contract, provenance={"keras_sha256": "0" * 64})
+    attachments = {**file.attachments, contracts.CONTRACT_NAME: contracts.encode(contract)}
+    tiny_model_path.write_bytes(modelfile.pack(file.flatbuffer, attachments))
+    result = verification.verify([tiny_model_path], known, LAX).results[0]
+    assert [each.gate for each in result.breaches] == ["weights"]
+    assert result.explanations[0].id == "weights"
+
+
+def test_two_files_are_judged_apart(tiny_model_path, tiny_int8_path, evidence):
+    relabelled(tiny_model_path, ("red", "blue", "green", "grey"))
+    found = verification.verify([tiny_model_path, tiny_int8_path], evidence, Gates(max_drop=5.0))
+    assert [result.accepted for result in found.results] == [False, True]
+    assert found.model == "tiny-float32.tflite, tiny-int8.tflite"
+    with pytest.raises(VerificationError, match=r"^tiny-float32\.tflite: "):
+        verification.gate(found)

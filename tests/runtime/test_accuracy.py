@@ -3,7 +3,15 @@ import math
 import numpy as np
 import pytest
 
-from edgeproof.runtime.accuracy import Accuracy, same_answers, ties, top_k
+from edgeproof.runtime.accuracy import (
+    Accuracy,
+    calibration_error,
+    right,
+    same_answers,
+    ties,
+    top1_with_ties,
+    top_k,
+)
 
 
 def outputs(*rows):
@@ -119,3 +127,26 @@ def test_the_interval_holds_the_share_and_shrinks_with_more_answers():
     assert low < 0.75 < high
     closer = Accuracy(300, 400).interval()
     assert low < closer[0] < closer[1] < high
+
+
+def test_ties_are_counted_three_ways():
+    tied = outputs([0.5, 0.5, 0.0], [0.5, 0.5, 0.0], [0.2, 0.2, 0.6])
+    assert top1_with_ties(tied, classes(1, 2, 2)) == pytest.approx((1 / 3, 0.5, 2 / 3))
+
+
+def test_calibration_error_is_the_gap_between_confidence_and_truth():
+    sure = outputs([0.9, 0.1, 0.0], [0.9, 0.1, 0.0])
+    assert calibration_error(sure, classes(0, 1)) == pytest.approx(0.4)  # half right, but 90 % sure
+    assert calibration_error(outputs([1, 0, 0], [0, 1, 0]), classes(0, 1)) == 0
+
+
+def test_calibration_error_is_weighed_by_the_pictures_of_each_bin():
+    mixed = outputs([0.9, 0.1, 0.0], [0.5, 0.3, 0.2], [0.5, 0.3, 0.2], [0.5, 0.3, 0.2])
+    assert calibration_error(mixed, classes(0, 0, 1, 1)) == pytest.approx((0.1 + 3 * abs(1 / 3 - 0.5)) / 4, abs=1e-6)
+
+
+def test_what_is_not_a_number_is_a_wrong_answer_without_confidence():
+    broken = np.full((2, 3), np.nan, np.float32)
+    assert top1_with_ties(broken, classes(0, 1)) == (0, 0, 0)
+    assert calibration_error(broken, classes(0, 1)) == 0
+    assert right(broken, classes(0, 1)).tolist() == [False, False]
