@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgeproof import __version__, examining, judging, making, session, using
+from edgeproof import examining, judging, making, session, using
 
 app = typer.Typer(
     name="edgeproof",
@@ -36,6 +36,8 @@ for verb in VERBS:
 
 def _version(wanted: bool) -> None:
     if wanted:
+        from edgeproof import __version__
+
         print(f"edgeproof {__version__}")
         raise typer.Exit
 

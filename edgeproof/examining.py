@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from edgeproof import __version__, options, session
+from edgeproof import options, session
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL.tflite", help="Any .tflite file, also a damaged one.")]
 
@@ -36,6 +36,8 @@ def doctor(
 
     found = doctors.examine(model, labels=labels, data=data, try_ranges=try_ranges)
     if sarif:
+        from edgeproof import __version__
+
         print(sarifs.encode(found, doctors.RULES, __version__).decode())
     elif json:
         examined.document(found)
