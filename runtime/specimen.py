@@ -27,6 +27,9 @@ DAMAGED = (
 )
 
 
+_FIRST_FILE = b"PK\x03\x04"
+
+
 @dataclass(frozen=True)
 class Specimen:
     """A file in parts. `troubles` says in words, by a part's name, why that part could not be read.
@@ -80,6 +83,11 @@ def opened(path: Path, labels: bytes | None = None) -> Specimen:
     attachments, start = _attachments(content, troubles)
     flatbuffer = content[:start]
     measured = extents.measure(flatbuffer)
+    # A zip's directory stands at its end: one that was cut off is known by how its first file begins.
+    cut = -1 if measured.broken or attachments else content.find(_FIRST_FILE, measured.end)
+    if cut >= 0 and "archive" not in troubles:
+        troubles["archive"] = f"a zip begins at byte {cut}, but its directory at the end is missing"
+        start, flatbuffer = cut, content[:cut]
     anatomy = _anatomy(flatbuffer, measured, troubles)
     return Specimen(
         path=path,
@@ -162,8 +170,6 @@ def _contract(
 ) -> Contract | None:
     """The contract, where there is one that can be read, and whether the file is what it describes."""
     if CONTRACT_NAME not in attachments:
-        if "archive" not in troubles and CONTRACT_NAME.encode() in content[-ATTACHMENTS_LIMIT:] and _was_ours(content):
-            troubles["archive"] = f"{CONTRACT_NAME} is named in it, but there is no whole archive behind the flatbuffer"
         return None
     try:
         found = contracts.decode(attachments[CONTRACT_NAME], "edgeproof.json")
@@ -177,11 +183,6 @@ def _contract(
     if modelfile.pack(flatbuffer, attachments) != content:
         troubles["pack"] = "packed again, its parts do not give the same bytes"
     return found
-
-
-def _was_ours(content: bytes) -> bool:
-    # The metadata of each of our files names the contract.
-    return METADATA_NAME.encode() in content or b"PK\x03\x04" in content
 
 
 def _labels(attachments: Mapping[str, bytes], given: bytes | None) -> tuple[str, ...] | None:

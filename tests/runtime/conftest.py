@@ -5,8 +5,9 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from edgeproof.convert.metadata import METADATA_NAME, _byte, _Tables, _uint
-from edgeproof.runtime import contract, labels, modelfile
+from edgeproof.runtime import contract, labels, modelfile, specimen
 from edgeproof.runtime.contract import Contract, Quantisation, TensorFormat
+from edgeproof.runtime.findings import found
 from edgeproof.runtime.graph import DTYPES, Graph
 from edgeproof.runtime.pixels import Preprocessing, Resize
 
@@ -165,3 +166,16 @@ class Integers:
 def bases(residual, new_graph):
     """Builders of sound models, for tests to break one thing of."""
     return Bases(residual, new_graph)
+
+
+@pytest.fixture
+def rules_of(tmp_path):
+    """The ids of the rules of a module that hold for a file's bytes, with their evidence."""
+
+    def ids(rules, content, labels=None):
+        path = tmp_path / "specimen.tflite"
+        path.write_bytes(content)
+        patient = specimen.opened(path, labels)
+        return {each.rule: each.evidence for each in found(rules, patient)}
+
+    return ids

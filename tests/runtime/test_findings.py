@@ -1,0 +1,16 @@
+from edgeproof.runtime.findings import Rule, Seen, found, listed
+
+
+def test_a_list_says_how_many_more_there_are():
+    assert listed(["a", "b"]) == "a, b"
+    assert listed(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
+    assert listed([]) == ""
+
+
+def test_each_thing_that_a_rule_sees_is_a_finding_with_the_rules_words():
+    rule = Rule("EP999", "warning", "Too large", "Make it smaller.", lambda limit: [Seen("9 > 8", ("a",))] * limit)
+    findings = found([rule], 2)
+    assert len(findings) == 2
+    assert (findings[0].rule, findings[0].severity, findings[0].title) == ("EP999", "warning", "Too large")
+    assert (findings[0].evidence, findings[0].places, findings[0].remedy) == ("9 > 8", ("a",), "Make it smaller.")
+    assert found([rule], 0) == []
