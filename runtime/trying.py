@@ -100,8 +100,11 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
             return "None of the ranges fits: no answer is better than a guess."
         how = "Surely" if self.confidence >= SURE else "Likely" if self.confidence >= LIKELY else "Perhaps"
         given = f" (--input-range={self.input_range[0]:g},{self.input_range[1]:g})" if self.input_range else ""
-        unsaid = "" if self.input_range else " --input-range cannot say this: feed it from your own program."
-        return f"{how} {first.feed}{given}: top-1 {first.top1:.1%}, confidence {self.confidence:.1%}.{unsaid}"
+        more = "" if given else " --input-range cannot say this: feed it from your own program."
+        if first.feed == BYTES[0].name:
+            more = " This is how edgeproof's runtime feeds it."
+        sure = "over 99.9%" if self.confidence > SURE else f"{self.confidence:.1%}"
+        return f"{how} {first.feed}{given}: top-1 {first.top1:.1%}, confidence {sure}.{more}"
 
     better_than_chance: bool = True
 
