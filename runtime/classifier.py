@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -71,9 +72,8 @@ class Classifier:
             raise ModelError(f"{path} carries its own preprocessing. Leave --input-range away.")
         span = (0.0, 255.0) if contract is not None else input_range
 
-        def load() -> Runner | UntrustedRunner:
-            return _runner(self.file.flatbuffer, num_threads, span, untrusted=untrusted)
-
+        # Without a way back to this object, so that its interpreters go when it goes.
+        load = partial(_runner, self.file.flatbuffer, num_threads, span, untrusted=untrusted)
         first = load()
         limit = 1 if untrusted else max(1, usable_cores() // num_threads)
         self._runners = Pool(first, load, limit=limit)

@@ -1,5 +1,7 @@
 import asyncio
+import gc
 import io
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from queue import Queue
 
@@ -308,3 +310,14 @@ def test_probabilities_are_a_copy_of_their_own(tiny_model_path, tiny_pictures):
     classifier.probabilities(pixels[10:11])
     np.testing.assert_array_equal(first, before)
     assert first.base is None or first.flags.owndata
+
+
+def test_a_classifier_that_is_let_go_takes_its_interpreters_along(tiny_model_path):
+    classifier = Classifier(tiny_model_path)
+    runner = weakref.ref(classifier._runners.all[0])
+    gc.disable()  # a cycle would keep a megabyte until somebody looks
+    try:
+        del classifier
+        assert runner() is None
+    finally:
+        gc.enable()
