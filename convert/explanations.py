@@ -24,7 +24,7 @@ IMAGES = 400
 # What networks are fed with for the bytes 0 and 255.
 RANGES = ((0.0, 255.0), (0.0, 1.0), (-1.0, 1.0), (-128.0, 127.0), (-0.5, 0.5))
 # Chance of listing a trial that changed answers at random.
-SIGNIFICANCE = 0.001
+SIGNIFICANCE = 0.005
 # A combination of two faults must explain so much more than either alone.
 CLEARLY_MORE = 0.05
 # Evidence of other weights comes before trials that give back less than this share of the answers that differ.
