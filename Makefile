@@ -48,7 +48,7 @@ test-base: $(VENV)-base/.installed  ## the tests that a device can run, in an en
 
 $(VENV)-base/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)-base
-	$(VENV)-base/bin/python -m pip --disable-pip-version-check -q install -c constraints.txt -e . build pytest setuptools
+	$(VENV)-base/bin/python -m pip --disable-pip-version-check -q install -c constraints.txt -e . build hypothesis jsonschema pytest setuptools
 	@touch $@
 
 # The data, the weights and the settings of the real runs; all of it outside the repository but the settings.
@@ -145,6 +145,15 @@ peers: venv $(PEERS)/mediapipe/.installed $(PEERS)/litert/.installed  ## MediaPi
 peers: $(PEERS)/wheels/.downloaded
 	EDGEPROOF_PEERS=$(PEERS) EDGEPROOF_PEER_WHEELS=$(PEERS)/wheels EDGEPROOF_PEER_RUN=$(if $(wildcard $(RUN)/export/*.tflite),$(RUN)) \
 	  $(BIN)/python -m pytest -m peer -rs tests/peers
+
+.PHONY: schemas
+schemas: venv  ## write docs/schemas from the code
+	$(BIN)/python -m edgeproof.convert.schemas docs/schemas
+
+.PHONY: verify-speed
+verify-speed: data venv  ## verification beside Keras' evaluate and the loop of one picture at a time, on $(RUN)
+	$(BIN)/python benchmarks/peers/verify_speed.py $(RUN) $(RUN)/export/*-float32.tflite $(RUN)/export/*-int8.tflite \
+	  $(EDGEPROOF_DATA)/data/cifar100-test.zip
 
 .PHONY: clean
 clean:  ## remove what these targets made, but the environments and runs/
