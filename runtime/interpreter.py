@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeproof.runtime import structure
+from edgeproof.runtime import engine, structure
 from edgeproof.runtime.accuracy import Probabilities
 from edgeproof.runtime.chatter import silenced
 from edgeproof.runtime.contract import TensorFormat
@@ -133,13 +133,12 @@ class Runner:
 
 def _load(flatbuffer: bytes, num_threads: int, kernels: Kernels) -> Any:
     structure.check(flatbuffer)
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-    plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    resolver = plain if kernels == "builtin" else OpResolverType.AUTO
+    library = engine.interpreters()
+    resolvers = library.OpResolverType
+    resolver = resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES if kernels == "builtin" else resolvers.AUTO
     try:
         with silenced():
-            interpreter = Interpreter(
+            interpreter = library.Interpreter(
                 model_content=flatbuffer, num_threads=num_threads, experimental_op_resolver_type=resolver
             )
             interpreter.allocate_tensors()
