@@ -169,9 +169,8 @@ def test_of_an_animation_the_first_frame_is_taken(kind):
     assert colour(content) == RED
 
 
-def test_floating_point_pixels_are_refused_because_they_have_no_range():
-    with pytest.raises(DataError, match="32-bit float pixels have no agreed range"):
-        open_rgb(saved(Image.new("F", (2, 2), 0.5), "TIFF"))
+def test_floating_point_pixels_from_0_to_1_are_scaled():
+    assert colour(saved(Image.new("F", (2, 2), 0.2), "TIFF")) == (51, 51, 51)
 
 
 # --- every way to give a picture ----------------------------------------------------------------------------
@@ -303,6 +302,29 @@ def test_silencing_pillow_leaves_the_warning_filters_as_they_were():
     for thread in threads:
         thread.join()
     assert warnings.filters == before
+
+
+def test_large_jpegs_are_decoded_smaller_unless_exactly(monkeypatch):
+    chain = preprocessing((32, 32), (48, 48))
+    content = saved(Image.fromarray(noise(640, 640)), "JPEG", quality=95)
+    seen = []
+    monkeypatch.setattr(
+        pixels, "open_picture", lambda *args, **options: seen.append(options["at_least"]) or Image.new("L", (4, 4))
+    )
+    chain.stored(content)
+    chain.stored(content, exact=False)
+    chain.pixels(content, exact=False)
+    margin = 32 * pixels.REDUCED_MARGIN
+    assert seen == [None, (margin, margin), (margin, margin)]
+
+
+def test_a_reduced_jpeg_gives_nearly_the_pixels_of_a_full_one():
+    smooth = Image.fromarray(noise(16, 16)).resize((1600, 1200), Image.Resampling.BICUBIC)
+    content = saved(smooth, "JPEG", quality=90)
+    chain = preprocessing((32, 32))
+    full, reduced = chain.stored(content), chain.stored(content, exact=False)
+    assert np.abs(full.astype(int) - reduced).mean() < 0.3
+    assert (full != reduced).any()  # else nothing was reduced
 
 
 # --- the resize chain ---------------------------------------------------------------------------------------
