@@ -30,7 +30,7 @@ Color = tuple[int, int, int]
 
 WHITE: Color = (255, 255, 255)
 # 30 megapixels of a JPEG or PNG; Python and a model take 80 MB more. One's own pictures, for training, may take more.
-REDUCED = Limits(memory_bytes=120_000_000, seconds=2.0)
+REDUCED = Limits(memory_bytes=120_000_000, seconds=5.0)
 EXACT = Limits(memory_bytes=480_000_000, seconds=None)
 # Rows at a time, so that what lies between two pictures of a size takes no memory to speak of.
 _STRIP_PIXELS = 2**20

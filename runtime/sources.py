@@ -27,6 +27,8 @@ FILE_LIMIT = 64_000_000
 SCANS_LIMIT = 1_000_000_000
 # How much of a side may be added to it by decoding at a smaller scale.
 SEAM = 0.001
+# Of pictures whose decoder in Pillow is written in Python: PPM in letters or of few levels, and run lengths in BMP.
+SLOW_PIXEL_LIMIT = 1_000_000
 ORIENTATION = 0x112
 TURNED_SIDEWAYS = (5, 6, 7, 8)
 
@@ -38,6 +40,7 @@ DECODER_ERRORS = (
 # Bytes a pixel: of a mode in memory, 4 for all others; and of what WebP's decoder needs, measured.
 _BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
 _WEBP_BYTES = 18
+_SLOW_DECODERS = ("ppm", "ppm_plain", "bmp_rle")
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +219,8 @@ def _refuse_large(image: Image.Image, size: tuple[int, int], scans: int, name: s
         # The decoder keeps two bytes for every number of every block until the last scan.
         layers = [horizontal * vertical for _, horizontal, vertical, _ in getattr(image, "layer", ())]
         taken += 2 * pixels * sum(layers) // max(layers, default=1)
+    if pixels > SLOW_PIXEL_LIMIT and any(each[0] in _SLOW_DECODERS for each in image.tile):
+        raise DataError(f"{name}: {size[0]}×{size[1]} pixels in a rare form that takes long to decode. Save it anew.")
     if scans * pixels > SCANS_LIMIT:
         raise DataError(f"{name}: a JPEG of {size[0]}×{size[1]} pixels with {scans} scans. Save it anew.")
     refuse_beyond(limits, taken, size, name)
