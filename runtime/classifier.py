@@ -139,7 +139,7 @@ class Classifier:
         self.close()
 
     def _pixels(self, picture: Picture) -> Pixels:
-        return self.preprocessing.pixels(picture)
+        return self.preprocessing.pixels(picture, exact=self.exact)
 
     def _results(self, pictures: Sequence[Picture], top: int) -> list[Result]:
         """The results of some pictures, which go through the model together."""

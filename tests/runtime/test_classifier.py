@@ -11,6 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 from PIL import Image
 
 from edgeproof.runtime import Classifier, DataError, ModelError, Prediction, modelfile
+from edgeproof.runtime.pixels import Preprocessing
 
 LABELS = ("red", "green", "blue", "grey")
 GREEN = (40, 200, 40)
@@ -321,3 +322,18 @@ def test_a_classifier_that_is_let_go_takes_its_interpreters_along(tiny_model_pat
         assert runner() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize(("options", "exact"), [({}, False), ({"exact": True}, True)])
+def test_large_jpegs_are_decoded_at_full_size_where_that_is_asked_for(tiny_model_path, options, exact, monkeypatch):
+    seen, original = [], Preprocessing.pixels
+
+    def pixels(self, picture, *, exact=True):
+        seen.append(exact)
+        return original(self, picture, exact=exact)
+
+    monkeypatch.setattr(Preprocessing, "pixels", pixels)
+    with Classifier(tiny_model_path, **options) as classifier:
+        classifier.classify(np.zeros((9, 9, 3), np.uint8))
+        list(classifier.classify_many([np.zeros((9, 9, 3), np.uint8)]))
+    assert seen == [exact, exact]
