@@ -24,7 +24,7 @@ from edgeproof.runtime import (
     testset,
     trying,
 )
-from edgeproof.runtime.errors import ConfigError, DataError
+from edgeproof.runtime.errors import ConfigError, DataError, ModelError
 from edgeproof.runtime.findings import SEVERITIES, Finding, Rule, Severity, found
 from edgeproof.runtime.interpreter import Runner
 from edgeproof.runtime.labelled import LabelledPictures
@@ -100,14 +100,16 @@ def examine(
         raise ConfigError("--try-ranges needs labelled pictures. Give --data FOLDER with a folder a class.")
     source = Path(path)
     patient = specimen.opened(source, _content(labels) if labels is not None else None)
-    findings = found(STATIC, patient)
+    # A rule may stumble over a graph that contradicts itself; EP601 and EP602 say that it does.
+    sound = patient.anatomy is None or not rules_loading.refusal(patient)
+    findings = found(STATIC, patient, tolerated=() if sound else specimen.DAMAGED)
     if not _errors(findings):
         findings += found(rules_loading.LOADING, patient)
     answers, ranges, unanswered = None, None, ""
     if data is not None:
-        unanswered = _cannot_run(patient, findings)
-        if not unanswered:
-            answers, ranges, more = _answered(patient, Path(data), try_ranges)
+        runner, unanswered = _runner(patient, findings)
+        if runner is not None:
+            answers, ranges, more = _answered(patient, runner, Path(data), try_ranges)
             findings += more
     return Report(
         file=str(source),
@@ -120,16 +122,21 @@ def examine(
     )
 
 
-def _cannot_run(patient: Specimen, findings: list[Finding]) -> str:
+def _runner(patient: Specimen, findings: list[Finding]) -> tuple[Runner | None, str]:
+    """The file, ready to answer; or why it cannot."""
     if patient.anatomy is None or rules_loading.refusal(patient) or {"EP603", "EP456"} & {f.rule for f in findings}:
-        return "the file cannot be run"
+        return None, "the file cannot be run"
     if patient.image is None or patient.classes is None:
-        return "it is no classifier of pictures: one input (1, height, width, 3) and one output (1, classes)"
-    return ""
+        return None, "it is no classifier of pictures: one input (1, height, width, 3) and one output (1, classes)"
+    try:
+        return Runner(patient.flatbuffer), ""
+    except ModelError as error:
+        return None, str(error).removesuffix(".")
 
 
-def _answered(patient: Specimen, data: Path, try_ranges: bool) -> tuple[Answered, Verdict | None, list[Finding]]:
-    runner = Runner(patient.flatbuffer)
+def _answered(
+    patient: Specimen, runner: Runner, data: Path, try_ranges: bool
+) -> tuple[Answered, Verdict | None, list[Finding]]:
     pictures, assumed = _pictures(patient, runner, data)
     pixels = pictures.preprocessing.finished(pictures.stored)
     feed = _feed(patient, runner)
@@ -169,7 +176,13 @@ def _pictures(patient: Specimen, runner: Runner, data: Path) -> tuple[LabelledPi
         found_labels = f"{len(labels)} labels for {runner.output.shape[-1]} outputs"
         raise DataError(f"{data}: {found_labels}. Give --labels with one a line, in the outputs' order.")
     pictures = testset.load(data, chain, labels)
-    return pictures.take(_spread(len(pictures), PICTURES)), assumed
+    # A run's test pictures come with labels and a size of their own.
+    if sorted(pictures.labels) != sorted(labels):
+        raise DataError(f"{data}: its labels are not the model's. Give matching data.")
+    if pictures.preprocessing.input_size != (height, width):
+        raise DataError(f"{data}: its pictures are prepared for another size than {height}×{width}. Give others.")
+    ordered = pictures.relabelled(tuple(labels)) if pictures.labels != tuple(labels) else pictures
+    return ordered.take(_spread(len(ordered), PICTURES)), assumed
 
 
 def _feed(patient: Specimen, runner: Runner) -> Feed | None:

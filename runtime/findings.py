@@ -44,9 +44,17 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     places: tuple[str, ...] = ()
 
 
-def found(rules: Iterable[Rule[Subject]], subject: Subject) -> list[Finding]:
-    """What the rules say of a subject, in their order."""
-    return [finding(rule, seen) for rule in rules for seen in rule.check(subject)]
+def found(
+    rules: Iterable[Rule[Subject]], subject: Subject, *, tolerated: tuple[type[Exception], ...] = ()
+) -> list[Finding]:
+    """What the rules say of a subject, in their order; a rule that raises what is `tolerated` says nothing."""
+    findings: list[Finding] = []
+    for rule in rules:
+        try:
+            findings += [finding(rule, seen) for seen in rule.check(subject)]
+        except tolerated:
+            continue
+    return findings
 
 
 def finding(rule: Rule[Subject], seen: Seen) -> Finding:

@@ -36,7 +36,8 @@ def _per_tensor_depthwise(specimen: Specimen) -> Iterator[Seen]:
     wrong = []
     for number in body.weighted():
         weights = body.takes[number][1]
-        single = body.is_integer(weights) and len(body.scales(weights)) == 1 and body.shape(weights)[-1] > 1
+        several = len(body.shape(weights)) == 4 and body.shape(weights)[-1] > 1
+        single = body.is_integer(weights) and len(body.scales(weights)) == 1 and several
         if body.kinds[number] == "DEPTHWISE_CONV_2D" and single:
             wrong.append(number)
     yield from titled(body, wrong, "depthwise layers")
@@ -68,7 +69,7 @@ def _probability_steps(specimen: Specimen) -> Iterator[Seen]:
     output = body.outputs[0] if specimen.classes else None
     maker = body.maker.get(output) if output is not None else None
     if output is not None and maker is not None and body.kinds[maker] == "QUANTIZE":
-        before = body.maker.get(body.takes[maker][0])
+        before = body.maker.get(body.takes[maker][0]) if body.takes[maker] else None
         if before is not None and body.kinds[before] in ("SOFTMAX", "LOGISTIC") and "int8" in body.dtype(output):
             yield from _off_steps(body, output, body.kinds[before])
 

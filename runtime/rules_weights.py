@@ -134,7 +134,7 @@ def _filters(body: Anatomy, number: int) -> NDArray[Any] | None:
         return None
     values = weights if weights.dtype.kind == "f" else weights.astype(np.int32)
     zeros = body.zero_points(body.takes[number][1])
-    if values.dtype.kind == "i" and len(zeros) == 1:
+    if values.dtype.kind == "i" and len(zeros) == 1 and abs(int(zeros[0])) <= INT32:
         values = values - int(zeros[0])
     # Depthwise filters lie along the last side, the others along the first.
     rows = values.reshape(-1, values.shape[-1]).T if body.channels_last(number) else values.reshape(len(values), -1)

@@ -1,6 +1,7 @@
 """The corpus: sound small files with one seeded defect each, and what the doctor must say of every one."""
 
 import copy
+import dataclasses
 import io
 import re
 import zipfile
@@ -11,7 +12,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from PIL import Image
 
-from edgeproof.runtime import contract, doctor, modelfile
+from edgeproof.runtime import contract, doctor, modelfile, testset
 from edgeproof.runtime.errors import ConfigError, DataError, ModelError
 
 ROOT = Path(__file__).parents[2]
@@ -830,6 +831,30 @@ def test_what_is_no_classifier_of_pictures_is_not_tried_on_them(bases, colours, 
     path = tmp_path / "two.tflite"
     path.write_bytes(SEEDS["EP307 two outputs"][1](bases))
     assert "no classifier of pictures" in doctor.examine(path, data=colours).unanswered
+
+
+def test_a_runs_pictures_are_brought_to_the_order_of_the_models_labels(tiny_model_path, tiny_pictures, tmp_path):
+    order = ("grey", "blue", "green", "red")
+    testset.write(tmp_path / "test.npz", tiny_pictures.relabelled(order))
+    assert doctor.examine(tiny_model_path, data=tmp_path).answers.top1 == 0.9
+    others = dataclasses.replace(tiny_pictures, labels=("a", "b", "c", "d"))
+    testset.write(tmp_path / "test.npz", others)
+    with pytest.raises(DataError, match="its labels are not the model's"):
+        doctor.examine(tiny_model_path, data=tmp_path)
+
+
+def test_a_model_of_grey_pictures_is_not_run(colours, bases, tmp_path):
+    graph = bases.floats()
+    weights = int(graph.operators[0].inputs[1])
+    graph.tensors[graph.inputs[0]].shape = [1, 16, 16, 1]
+    values = graph.constant(weights)[..., :1]
+    graph.tensors[weights].shape = list(values.shape)
+    graph.set_constant(weights, values)
+    path = tmp_path / "grey.tflite"
+    path.write_bytes(graph.packed())
+    report = doctor.examine(path, data=colours)
+    assert not report.fails("error")
+    assert "Expected (1, height, width, 3)" in report.unanswered
 
 
 def test_labels_that_do_not_fit_the_outputs_are_refused_for_pictures(make_flatbuffer, colours, tmp_path):
