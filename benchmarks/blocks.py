@@ -30,11 +30,42 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"Expected at least {MIN_CALLS} calls a block, got {self.calls}.")
 
 
+class Batches(msgspec.Struct, frozen=True, kw_only=True):
+    """Pictures answered in batches of one size, one batch after the other, and the seconds that they took together."""
+
+    batch: int
+    images: int
+    seconds: float
+
+    @property
+    def images_per_s(self) -> float:
+        """The offline throughput at this batch size."""
+        return self.images / self.seconds
+
+
+class Stages(msgspec.Struct, frozen=True, kw_only=True):
+    """From a picture file to its best labels: nanoseconds a picture, each stage alone and all of them in one call.
+
+    `enter_ns` turns pixels into the input tensor (quantises them), `invoke_ns` runs the graph, `top_ns` turns the
+    output tensor into the best labels. `together_ns` is `Classifier.classify` of the same file.
+    """
+
+    decode_ns: tuple[int, ...]
+    resize_ns: tuple[int, ...]
+    enter_ns: tuple[int, ...]
+    invoke_ns: tuple[int, ...]
+    top_ns: tuple[int, ...]
+    together_ns: tuple[int, ...]
+
+
 class Block(msgspec.Struct, frozen=True, kw_only=True):
     """What one fresh process measured. Nothing in here is averaged.
 
-    `import_ms` is importing `edgeproof.runtime`; `load_ms` making the `Classifier`, with LiteRT's library;
-    `samples_ns` one picture a call, warm; memory is resident, its peak without the batches of the throughput.
+    `import_ms` is importing `edgeproof.runtime`; `load_ms` making the `Classifier`, with LiteRT's library, of which
+    `interpreter_ms` is importing that library and making its interpreter, and `allocate_ms` allocating the tensors;
+    `samples_ns` one picture a call, warm; `warm_up_ns` the calls before them, which were dropped; `paced_ns` the calls
+    with pauses between them; memory is resident, its peak without the batches of the throughput. `affinity` are the
+    cores that the process was bound to, none where it was not.
     """
 
     import_ms: float
@@ -45,6 +76,18 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
     rss_before_mb: float
     rss_loaded_mb: float
     rss_peak_mb: float
+    interpreter_ms: float = 0.0
+    allocate_ms: float = 0.0
+    warm_up_ns: tuple[int, ...] = ()
+    paced_ns: tuple[int, ...] = ()
+    offline: tuple[Batches, ...] = ()
+    stages: Stages | None = None
+    affinity: tuple[int, ...] = ()
+
+    @property
+    def read_ms(self) -> float:
+        """Reading the file and checking it: what of `load_ms` is not LiteRT's."""
+        return self.load_ms - self.interpreter_ms - self.allocate_ms
 
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True):

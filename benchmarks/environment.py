@@ -16,7 +16,10 @@ CPU_KEYS = ("model name", "Model", "Hardware", "cpu model")
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
-    """One machine at one time. What the system does not tell is None; nothing here names its owner."""
+    """One machine at one time. What the system does not tell is None; nothing here names its owner.
+
+    `flags` are the processor's that matter to kernels of neural networks.
+    """
 
     cpu: str
     architecture: str
@@ -28,6 +31,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     packages: dict[str, str]
     governor: str | None = None
     load_average: tuple[float, float, float] | None = None
+    flags: tuple[str, ...] = ()
 
 
 def environment(*, root: Path = Path("/")) -> Environment:

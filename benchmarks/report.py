@@ -13,14 +13,59 @@ from edgeproof.runtime import DataError
 from edgeproof.runtime.atomic import write_bytes
 from edgeproof.runtime.contract import Verification
 
-SCHEMA = 1
+SCHEMA = 2
+# All that the second schema added may be left out.
+READABLE = (1, 2)
+
+
+class Execution(msgspec.Struct, frozen=True, kw_only=True):
+    """Who runs the graph: `delegated` of its `operators` were taken by `delegate` ("" where there is none)."""
+
+    operators: int
+    delegated: int
+    delegate: str = ""
+
+
+class Operator(msgspec.Struct, frozen=True, kw_only=True):
+    """One operator of the graph, run alone: its output tensor, the Keras layer where the name tells it, and calls."""
+
+    number: int
+    kind: str
+    tensor: str
+    layer: str
+    samples_ns: tuple[int, ...]
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """The operators, each run alone on one thread, beside the whole graph in the same process (`whole_ns`)."""
+
+    operators: tuple[Operator, ...]
+    whole_ns: tuple[int, ...]
+
+
+class Backend(msgspec.Struct, frozen=True, kw_only=True):
+    """One way to run a file: calls of `batch` pictures by block, and how its answers differ from the first one's.
+
+    `largest_difference` is of any output, `flips` counts other best answers among `pictures`; `error` says why there
+    are no figures.
+    """
+
+    name: str
+    threads: int
+    batch: int
+    blocks_ns: tuple[tuple[int, ...], ...] = ()
+    pictures: int = 0
+    largest_difference: float = 0.0
+    flips: int = 0
+    error: str = ""
 
 
 class FileReport(msgspec.Struct, frozen=True, kw_only=True):
     """One model file: what it says of itself, how good its answers were here, and how fast they came.
 
     `name` is the shortest that tells the files of a report apart; `assumptions` what was taken for granted of
-    a file without a contract; `quality` is None where no labelled pictures were given.
+    a file without a contract; `quality` is None where no labelled pictures were given. `arena_mb` is the most that
+    the tensors alive at one time take, as LiteRT may plan it; without weights.
     """
 
     name: str
@@ -33,10 +78,18 @@ class FileReport(msgspec.Struct, frozen=True, kw_only=True):
     assumptions: tuple[str, ...] = ()
     verification: Verification | None = None
     quality: Quality | None = None
+    arena_mb: float | None = None
+    execution: Execution | None = None
+    profile: Profile | None = None
+    backends: tuple[Backend, ...] = ()
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """Files measured together, on one machine, with the same pictures. `created` is UTC in ISO 8601."""
+    """Files measured together, on one machine, with the same pictures. `created` is UTC in ISO 8601.
+
+    `pictures` says what latency was measured with: "data", the files' "golden" examples, or "synthetic" pictures.
+    `paced_ms` is the time from one paced call to the next, `load_after` the load averages at the end.
+    """
 
     data_name: str
     synthetic_pictures: bool
@@ -46,6 +99,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     environment: Environment
     files: tuple[FileReport, ...]
     schema: int = SCHEMA
+    pictures: str = ""
+    quick: bool = False
+    paced_ms: float | None = None
+    load_after: tuple[float, float, float] | None = None
 
     @property
     def threads(self) -> tuple[int, ...]:
@@ -66,7 +123,7 @@ def read(path: str | Path) -> Report:
         raise DataError(f"{path}: cannot be read: {error.strerror}. Give a report.json.") from None
     try:
         found = msgspec.json.decode(content, type=_Versioned).schema
-        if found != SCHEMA:
+        if found not in READABLE:
             remedy = "Update edgeproof" if found > SCHEMA else "Measure again"
             raise DataError(f"{path}: report schema {found}; this edgeproof reads {SCHEMA}. {remedy}.")
         return msgspec.json.decode(content, type=Report)

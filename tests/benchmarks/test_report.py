@@ -15,15 +15,21 @@ def test_a_report_that_was_written_is_read_back_the_same(make_report, tmp_path):
 def test_the_file_holds_the_schema_and_raw_samples(make_report, tmp_path):
     reports.write(make_report(), tmp_path / "report.json")
     content = json.loads((tmp_path / "report.json").read_text())
-    assert content["schema"] == 1
+    assert content["schema"] == 2
     assert len(content["files"][0]["measurements"][0]["blocks"][0]["samples_ns"]) == 20
 
 
 def test_a_report_of_a_later_schema_is_refused(make_report, tmp_path):
     path = tmp_path / "report.json"
-    reports.write(make_report(schema=2), path)
-    with pytest.raises(DataError, match=r"report schema 2; this edgeproof reads 1\. Update edgeproof"):
+    reports.write(make_report(schema=3), path)
+    with pytest.raises(DataError, match=r"report schema 3; this edgeproof reads 2\. Update edgeproof"):
         reports.read(path)
+
+
+def test_a_report_of_the_first_schema_is_still_read(make_report, tmp_path):
+    path = tmp_path / "report.json"
+    reports.write(make_report(schema=1), path)
+    assert reports.read(path).files == make_report().files
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"schema": 1}', b'{"files": []}', b"\xff\xfe{}"])
