@@ -140,8 +140,11 @@ $(PEERS)/wheels/.downloaded: constraints-peers-models.txt
 	$(PIP) download $(WHEELS) -r $< -d $(@D)
 	@touch $@
 
+.PHONY: peers-installed
+peers-installed: venv $(PEERS)/mediapipe/.installed $(PEERS)/litert/.installed
+
 .PHONY: peers
-peers: venv $(PEERS)/mediapipe/.installed $(PEERS)/litert/.installed  ## MediaPipe and litert-cli on our files, and the doctor on others' models
+peers: peers-installed  ## MediaPipe and litert-cli on our files, and the doctor on others' models
 peers: $(PEERS)/wheels/.downloaded
 	EDGEPROOF_PEERS=$(PEERS) EDGEPROOF_PEER_WHEELS=$(PEERS)/wheels EDGEPROOF_PEER_RUN=$(if $(wildcard $(RUN)/export/*.tflite),$(RUN)) \
 	  $(BIN)/python -m pytest -m peer -rs tests/peers
@@ -154,6 +157,16 @@ schemas: venv  ## write docs/schemas from the code
 verify-speed: data venv  ## verification beside Keras' evaluate and the loop of one picture at a time, on $(RUN)
 	$(BIN)/python benchmarks/peers/verify_speed.py $(RUN) $(RUN)/export/*-float32.tflite $(RUN)/export/*-int8.tflite \
 	  $(EDGEPROOF_DATA)/data/cifar100-test.zip
+
+# Scripts that measure take minutes, and a machine that does nothing else.
+CONTESTS := cold_start overhead folders photos
+.PHONY: contests
+contests: data peers-installed  ## the runtime against other tools: cold start, overhead, folders, photos
+	for name in $(CONTESTS); do $(BIN)/python benchmarks/peers/$$name.py || exit; done
+
+.PHONY: soak
+soak: venv  ## a million classifications, ten thousand loads: memory, descriptors and threads (half an hour)
+	$(BIN)/python benchmarks/peers/soak.py
 
 .PHONY: clean
 clean:  ## remove what these targets made, but the environments and runs/

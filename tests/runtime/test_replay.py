@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image, ImageOps
 from edgeproof import models
 from edgeproof.runtime import Classifier, ModelError, golden, observed, replay
 
+ROOT = Path(__file__).parents[2]
 MISTAKES = (
     "bgr",
     "scaled-twice",
@@ -129,6 +131,18 @@ def test_each_mistake_is_caught_and_named(shipped, judged, mistake, top):
     assert not found.sound
     assert found.fault.id == mistake
     assert found.tried[0].distance < found.distance / 3
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("recipe", ["float32", "int8"])
+def test_each_mistake_is_named_with_files_of_the_full_size_too(recipe, judged):
+    found = sorted((ROOT / "runs" / "cifar100" / "export").glob(f"*-{recipe}.tflite"))
+    if not found:
+        pytest.skip("no exported files in runs/cifar100: run `make cifar100`")
+    classifier = Classifier(found[0])
+    named = {mistake: judged(classifier, mistake, top=5).fault for mistake in MISTAKES}
+    assert {mistake: fault and fault.id for mistake, fault in named.items()} == {each: each for each in MISTAKES}
+    assert judged(classifier, top=5).sound
 
 
 def test_other_kernels_of_the_same_file_are_sound(shipped):
