@@ -39,7 +39,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
     `agreement_before` and `_after` are shares of same answers on `images` pictures, as the file is and as it would
     be with this put right; None after for what cannot be tried. Ids: labels, input-range, channel-order,
-    input-range-and-channel-order, resampling, weights, reference, quantisation, unexplained.
+    input-range-and-channel-order, resampling, weights, quantisation, unexplained.
     """
 
     id: str

@@ -82,6 +82,8 @@ def _distances(graph: Graph, keras_model: Path) -> tuple[_Distance, ...]:
         return ()
     if graph.is_float(tensor):
         weights, steps = stored.astype(np.float64), None
+    elif graph.tensors[tensor].quantization is None or graph.tensors[tensor].quantization.scale is None:
+        return ()
     else:
         affine = graph.affine(tensor)
         steps = np.broadcast_to(affine.scale[:, np.newaxis], stored.shape)
