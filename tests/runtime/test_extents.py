@@ -40,3 +40,14 @@ def test_a_vector_longer_than_the_file_takes_no_time(tiny_flatbuffer):
         changed[place : place + 4] = struct.pack("<I", 2**31)
         extents.measure(bytes(changed))
         changed[place : place + 4] = tiny_flatbuffer[place : place + 4]
+
+
+def test_scales_that_reach_past_the_end_are_noticed(bases):
+    graph = bases.integers()
+    layer = next(n for n in range(len(graph.operators)) if graph.kind(n) == "CONV_2D")
+    scales = graph.tensors[int(graph.operators[layer].inputs[1])].quantization.scale
+    content = bytearray(graph.packed())
+    length = content.index(np.asarray(scales, np.float32).tobytes()) - 4
+    assert struct.unpack_from("<I", content, length) == (8,)
+    content[length : length + 4] = struct.pack("<I", 10**6)
+    assert extents.measure(bytes(content)).broken
