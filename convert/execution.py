@@ -13,6 +13,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
+from edgeproof.runtime import cutting
 from edgeproof.runtime.chatter import silenced
 from edgeproof.runtime.graph import WEIGHTED, Graph
 
@@ -89,48 +90,12 @@ def evaluate(
     """
     made = {graph.given(operator) for operator in operators}
     inputs = list(dict.fromkeys(t for operator in operators for t in graph.taken(operator) if t not in made))
-    part = _part(graph, operators, inputs, output)
+    part = cutting.part(graph, operators, inputs, output)
     if not activated:
         for each in part.operators:
             each.builtinOptions = copy.copy(each.builtinOptions)
             each.builtinOptions.fusedActivationFunction = schema.ActivationFunctionType.NONE
     return _run(part, [values[tensor] for tensor in inputs], num_threads)
-
-
-def _part(graph: Graph, operators: Sequence[int], inputs: list[int], output: int) -> Graph:
-    """A graph of some operators and their constants, with these activations as its inputs."""
-    found = [copy.copy(graph.operators[operator]) for operator in operators]
-    wanted = [*inputs, *(int(t) for each in found for t in (*each.inputs, *each.outputs) if t >= 0)]
-    places = {tensor: place for place, tensor in enumerate(dict.fromkeys(wanted))} | {-1: -1}
-    part, model = schema.SubGraphT(), schema.ModelT()
-    model.version, model.operatorCodes, model.buffers = 3, graph.model.operatorCodes, [schema.BufferT()]
-    part.tensors = []
-    for tensor in list(places)[:-1]:
-        twin, values = copy.copy(graph.tensors[tensor]), graph.model.buffers[graph.tensors[tensor].buffer]
-        twin.buffer = 0
-        if values.data is not None and len(values.data):
-            model.buffers.append(copy.copy(values))
-            twin.buffer = len(model.buffers) - 1
-        part.tensors.append(twin)
-    for each in found:
-        each.inputs = [places[int(tensor)] for tensor in each.inputs]
-        each.outputs = [places[int(tensor)] for tensor in each.outputs]
-    part.operators, part.inputs, part.outputs = found, [places[t] for t in inputs], [places[output]]
-    model.subgraphs = [part]
-    whole = Graph(model)
-    for number in range(len(found)):
-        _free_batch(whole, number)
-    return whole
-
-
-def _free_batch(graph: Graph, operator: int) -> None:
-    """Let a Reshape that was exported for a batch of 1 keep any batch."""
-    if graph.kind(operator) != "RESHAPE" or len(graph.operators[operator].inputs) < 2:
-        return
-    shape = int(graph.operators[operator].inputs[1])
-    values = graph.constant(shape)
-    if values is not None and values[0] == 1 and (values > 0).all():
-        graph.set_constant(shape, np.array([-1, *values[1:]]))
 
 
 def _run(graph: Graph, inputs: list[NDArray[Any]], num_threads: int) -> NDArray[Any]:

@@ -15,7 +15,7 @@ from edgeproof.runtime import modelfile
 from edgeproof.runtime.accuracy import Probabilities
 from edgeproof.runtime.contract import TensorFormat
 from edgeproof.runtime.errors import DataError, ModelError
-from edgeproof.runtime.interpreter import BATCH, Runner
+from edgeproof.runtime.interpreter import BATCH, Loading, Runner
 from edgeproof.runtime.pixels import Picture, Pixels, Preprocessing, Resize
 from edgeproof.runtime.pool import Pool, usable_cores
 from edgeproof.runtime.streaming import ordered
@@ -49,7 +49,8 @@ class Classifier:
     where it carries none, and `input_range` (what the bytes 0 and 255 become) for a float input;
     `assumptions` says what was taken for granted. `untrusted` loads and runs the model in a process of its own, with
     limits of memory and time (a context manager ends it). Large JPEGs are decoded at reduced scale unless `exact`.
-    Raises `ModelError` for a file that is damaged, or that lacks what is not given.
+    `loading` says how long LiteRT took to load. Raises `ModelError` for a file that is damaged, or that lacks what is
+    not given.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Classifier:
         # Without a way back to this object, so that its interpreters go when it goes.
         load = partial(_runner, self.file.flatbuffer, num_threads, span, untrusted=untrusted)
         first = load()
+        self.loading: Loading | None = first.loading if isinstance(first, Runner) else None
         limit = 1 if untrusted else max(1, usable_cores() // num_threads)
         self._runners = Pool(first, load, limit=limit)
         self.labels = found

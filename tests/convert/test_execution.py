@@ -4,6 +4,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgeproof.convert import execution
 from edgeproof.convert.execution import BATCH, Execution, as_input, evaluate
+from edgeproof.runtime import cutting
 from edgeproof.runtime.graph import Graph
 from edgeproof.runtime.interpreter import Runner
 
@@ -91,7 +92,7 @@ def test_a_reshape_with_a_batch_of_one_in_it_takes_any(new_layers, coloured):
     pixels = coloured(BATCH + 3, 4)
     given, _ = run(graph, pixels)
     np.testing.assert_array_equal(given[1], pixels.reshape(-1, 48)[:, :5])
-    part = execution._part(graph, [0], [graph.inputs[0]], graph.given(0))
+    part = cutting.part(graph, [0], [graph.inputs[0]], graph.given(0))
     assert part.constant(int(part.operators[0].inputs[1])).tolist() == [-1, 48], "all in one go"
     assert graph.constant(int(graph.operators[0].inputs[1])).tolist() == [1, 48], "the graph itself keeps its batch"
 

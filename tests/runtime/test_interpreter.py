@@ -336,3 +336,15 @@ def test_a_model_loads_where_stderr_was_closed(tiny_model_path):
     script = "import sys; from edgeproof.runtime import Classifier; print(len(Classifier(sys.argv[1]).labels))"
     command = ["sh", "-c", 'exec "$0" "$@" 2>&-', sys.executable, "-c", script, tiny_model_path]
     assert subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout == "4\n"
+
+
+def test_reference_kernels_answer_as_the_others_do(tiny_flatbuffer):
+    pixels = np.random.default_rng(3).integers(0, 256, (4, 8, 8, 3), np.uint8)
+    found = [Runner(tiny_flatbuffer, kernels=kernels).probabilities(pixels) for kernels in ("xnnpack", "reference")]
+    np.testing.assert_allclose(found[0], found[1], atol=1e-5)
+
+
+def test_a_runner_says_how_long_loading_took(tiny_flatbuffer):
+    loading = Runner(tiny_flatbuffer).loading
+    assert loading.interpreter_ms > 0
+    assert loading.allocate_ms > 0
