@@ -53,7 +53,7 @@ def cut(content: bytes, draw: random.Random) -> bytes:
 
 def swapped(content: bytes, draw: random.Random) -> bytes:
     """Two blocks of the same size that changed their places."""
-    size = draw.choice([4, 16, 512, 4096])
+    size = draw.choice([size for size in (4, 16, 512, 4096) if 2 * size < len(content)])
     one, other = sorted(draw.sample(range(0, len(content) - size, size), 2))
     parts = content[:one], content[other : other + size], content[one + size : other], content[one : one + size]
     return b"".join(parts) + content[other + size :]
@@ -248,13 +248,12 @@ def hashed(count: int, content: bytes, folder: Path, draw: random.Random) -> dic
     parts = modelfile.read(_written(folder, content))
     verdicts, milliseconds, accepted = Counter(), [], 0
     for number in _counted(count, "with a hash"):
-        way = [*BYTES, None][number % 5]
-        if way is None:
-            damaged = modelfile.pack(misstated(parts.flatbuffer, draw)[0], parts.attachments)
-        else:
-            damaged = way(content, draw)
-        if damaged == content:
-            continue
+        way, damaged = [*BYTES, None][number % 5], content
+        while damaged == content:  # two blocks may be the same
+            if way is None:
+                damaged = modelfile.pack(misstated(parts.flatbuffer, draw)[0], parts.attachments)
+            else:
+                damaged = way(content, draw)
         path = _written(folder, damaged)
         start = time.perf_counter()
         try:

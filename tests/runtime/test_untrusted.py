@@ -1,4 +1,6 @@
+import importlib.util
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -212,3 +214,31 @@ def test_a_file_of_another_tool_runs_untrusted(make_flatbuffer, tmp_path, input_
     with Classifier(path, untrusted=True, **given) as classifier:
         wanted = Classifier(path, **given).probabilities(noise(3))
         np.testing.assert_array_equal(classifier.probabilities(noise(3)), wanted)
+
+
+# --- the script that damages thousands of files, on a few ------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def damaging():
+    """benchmarks/peers/damaged_models.py, which is no part of the package."""
+    path = Path(__file__).parents[2] / "benchmarks" / "peers" / "damaged_models.py"
+    spec = importlib.util.spec_from_file_location("damaged_models", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_of_damaged_files_with_a_hash_none_is_accepted(damaging, tiny_int8_bytes, tmp_path):
+    found = damaging.hashed(150, tiny_int8_bytes, tmp_path, random.Random(1))
+    assert (found["files"], found["accepted"]) == (150, 0)
+    assert sum(found["verdicts"].values()) == 150
+
+
+def test_damaged_files_without_a_hash_have_a_verdict_in_time(damaging, make_flatbuffer, tmp_path):
+    content, draw = make_flatbuffer(quantised=True), random.Random(2)
+    for meaning in (True, False):
+        found = damaging.unhashed(25, content, ["a", "b", "c", "d"], tmp_path, draw, meaning=meaning)
+        assert sum(found["outcomes"].values()) == 25
+        assert found["outcomes"]["refused by the check"] > 5
+        assert found["seconds"]["largest"] < damaging.VERDICT_SECONDS
