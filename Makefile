@@ -152,6 +152,7 @@ peers: $(PEERS)/wheels/.downloaded
 .PHONY: schemas
 schemas: venv  ## write docs/schemas from the code
 	$(BIN)/python -m edgeproof.convert.schemas docs/schemas
+	$(BIN)/python -m edgeproof.runtime.schemas docs/schemas
 
 .PHONY: verify-speed
 verify-speed: data venv  ## verification beside Keras' evaluate and the loop of one picture at a time, on $(RUN)
