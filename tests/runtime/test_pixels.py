@@ -318,7 +318,8 @@ def test_large_jpegs_are_decoded_smaller_unless_exactly(monkeypatch):
     assert seen == [None, (margin, margin), (margin, margin)]
 
 
-def test_a_reduced_jpeg_gives_nearly_the_pixels_of_a_full_one():
+def test_a_reduced_jpeg_gives_nearly_the_pixels_of_a_full_one(monkeypatch):
+    monkeypatch.setattr(pixels, "REDUCED_MARGIN", 8)
     smooth = Image.fromarray(noise(16, 16)).resize((1600, 1200), Image.Resampling.BICUBIC)
     content = saved(smooth, "JPEG", quality=90)
     chain = preprocessing((32, 32))
