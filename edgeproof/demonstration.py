@@ -13,7 +13,8 @@ from edgeproof.benchmarks import benchmarking
 from edgeproof.benchmarks.sections import Figure, Section, Table
 from edgeproof.convert import conversion, inputs, recipes, verification
 from edgeproof.convert.verification import Summary
-from edgeproof.runtime import Classifier
+from edgeproof.runtime import Classifier, golden, replay
+from edgeproof.runtime.decoding import open_rgb
 from edgeproof.runtime.labelled import LabelledPictures
 from edgeproof.train import config, training
 from edgeproof.train.run import Run
@@ -32,6 +33,8 @@ SETTINGS = (
     "finetune.flip=false",
 )
 MAX_DROP = 5.0
+# The side of a golden picture on the page.
+TILE = 72
 
 
 def run(out: Path, *, overwrite: bool) -> Path:
@@ -63,6 +66,7 @@ def run(out: Path, *, overwrite: bool) -> Path:
         extra=(
             _training(trained),
             _verification(summary),
+            _golden(Classifier(files[-1])),
             _digits(Classifier(files[-1]), given.evidence.test),
             _photos(Classifier(models.path(models.CLASSIFIER))),
         ),
@@ -98,6 +102,23 @@ def _verification(summary: Summary) -> Section:
     return Section("Verification", table=Table(caption, header, rows))
 
 
+def _golden(classifier: Classifier) -> Section:
+    """The pictures that travel in the file, run again."""
+    examples, found = golden.read(classifier.file), replay.replay(classifier)
+    sheet = Image.new("RGB", (8 * (TILE + 4), 2 * (TILE + 4)), "white")
+    for number, picture in enumerate(examples.pictures):
+        tile = open_rgb(picture).resize((TILE, TILE), Image.Resampling.NEAREST)
+        sheet.paste(tile, (2 + number % 8 * (TILE + 4), 2 + number // 8 * (TILE + 4)))
+    labels = ", ".join(example.label for example in examples.golden.examples)
+    verdict = "as exported" if found.sound else "not as exported"
+    text = (
+        f"Sixteen pictures travel in {classifier.file.path.name} with the answers they must get, on every machine: "
+        f"some turned by EXIF, some transparent, some of another size. Run again here, they were answered {verdict} "
+        f"(pixels {found.pixels}, probabilities apart by {found.distance:.4f})."
+    )
+    return Section("Golden examples", [text], [Figure(f"Expected, row by row: {labels}", _png(sheet))])
+
+
 def _digits(classifier: Classifier, test: LabelledPictures) -> Section:
     rows = []
     for index in balanced_sample(test.classes, 6, seed=1):
@@ -118,8 +139,12 @@ def _photos(classifier: Classifier) -> Section:
         words = ", ".join(f"{one.label} {one.probability:.0%}" for one in classifier.classify(photo, top=3))
         logger.info("%s: %s", name, words)
         photo.thumbnail((360, 360))
-        buffer = io.BytesIO()
-        photo.save(buffer, "PNG")
-        figures.append(Figure(f"{name}: {words}", buffer.getvalue()))
+        figures.append(Figure(f"{name}: {words}", _png(photo)))
     text = "Two photos that come with scikit-learn, labelled by the shipped model, which knows CIFAR-100's 100 classes."
     return Section("Real photos", [text], figures)
+
+
+def _png(image: Image.Image) -> bytes:
+    content = io.BytesIO()
+    image.save(content, "PNG")
+    return content.getvalue()

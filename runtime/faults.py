@@ -18,8 +18,9 @@ from PIL import Image, ImageOps
 
 from edgeproof.runtime.accuracy import Probabilities
 from edgeproof.runtime.contract import TensorFormat
+from edgeproof.runtime.decoding import open_rgb
 from edgeproof.runtime.pipeline import Pipeline
-from edgeproof.runtime.pixels import Pixels, Resize, open_rgb
+from edgeproof.runtime.pixels import Pixels, Resize
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ from PIL import Image
 
 from edgeproof.runtime.accuracy import Probabilities
 from edgeproof.runtime.contract import TensorFormat
+from edgeproof.runtime.decoding import open_rgb
 from edgeproof.runtime.interpreter import Runner
-from edgeproof.runtime.pixels import Pixels, Preprocessing, open_rgb
+from edgeproof.runtime.pixels import Pixels, Preprocessing
 
 
 @dataclass(frozen=True, slots=True)

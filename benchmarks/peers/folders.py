@@ -59,7 +59,7 @@ from threading import local
 import numpy as np
 from edgeproof.runtime import Classifier
 from edgeproof.runtime.interpreter import BATCH, Runner
-from edgeproof.runtime.pixels import open_rgb
+from edgeproof.runtime.decoding import open_rgb
 from edgeproof.runtime.pool import usable_cores
 file = Classifier(sys.argv[1])
 paths, kept = sorted(glob.glob(sys.argv[2] + "/*")), local()
