@@ -148,7 +148,7 @@ def softmax(inputs: Operands, options: Options, given: Operands) -> Shape:
     taken: Operand = inputs[0]
     if not 0 < options["beta"] < 1e6 or not taken.shape:
         raise Unfit(f"has beta {options['beta']:g} on an input {taken.shape}")
-    # LiteRT ends the process where an integer step stands for less.
+    # LiteRT's reference kernels end the process where an integer step stands for less.
     if taken.dtype in INTEGERS and taken.scales is not None and options["beta"] * float(taken.scales[0]) <= 2**-25:
         raise Unfit(f"has beta {options['beta']:g} on steps of {float(taken.scales[0]):.3g}")
     return taken.shape
