@@ -170,6 +170,13 @@ def test_the_coefficients_of_a_progressive_jpeg_count_towards_its_memory():
         open_rgb(saved(picture, "JPEG", progressive=True, subsampling=0), limits=limits)
 
 
+def test_a_tiff_counts_twice_because_libtiff_decodes_into_memory_of_its_own():
+    limits = Limits(memory_bytes=7 * 200**2, seconds=None)
+    assert open_rgb(saved(noise(200, 200)), limits=limits).size == (200, 200)
+    with pytest.raises(DataError, match="200×200 pixels would take"):
+        open_rgb(saved(noise(200, 200), "TIFF", compression="tiff_lzw"), limits=limits)
+
+
 @pytest.mark.parametrize("head", [b"P3 1001 1000 255\n", b"P5 1001 1000 7\n"])
 def test_large_pictures_of_slow_decoders_are_refused(head):
     with pytest.raises(DataError, match="a rare form that takes long to decode"):
