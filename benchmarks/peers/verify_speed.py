@@ -1,6 +1,6 @@
 """How long it takes to verify float32 and int8 on 10,000 test pictures, beside what people do instead.
 
-    python benchmarks/peers/verify_speed.py RUN FLOAT32.tflite INT8.tflite TEST.zip [--orders 1]
+    python benchmarks/peers/verify_speed.py RUN FLOAT32.tflite INT8.tflite TEST.zip [--only NAME]… [--orders 1]
 
 Each contender is a process of its own, from its start to its last answer, on the same PNG files, in the order ABBA:
 
@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument("files", type=Path, nargs=2)
     parser.add_argument("pictures", type=Path)
     parser.add_argument("--orders", type=int, default=1)
+    parser.add_argument("--only", choices=CONTENDERS, action="append", help="these contenders; all unless given")
     parser.add_argument("--be", choices=CONTENDERS)
     given = parser.parse_args()
     if given.be:
@@ -42,13 +43,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as cache:
         os.environ["XDG_CACHE_HOME"] = cache
         measure("verify", sys.argv[1:])  # computes and keeps the reference's answers, and is not counted
-        measured: dict[str, list[dict[str, float]]] = {name: [] for name in CONTENDERS}
-        for name in (*CONTENDERS, *reversed(CONTENDERS)) * given.orders:
+        chosen = tuple(given.only or CONTENDERS)
+        measured: dict[str, list[dict[str, float]]] = {name: [] for name in chosen}
+        for name in (*chosen, *reversed(chosen)) * given.orders:
             measured[name].append(measure(name, sys.argv[1:]))
             print(name, json.dumps(measured[name][-1]), f"load {os.getloadavg()[0]:.1f}", flush=True)
-    if any(each["tensorflow"] for name in ("verify", "kept") for each in measured[name]):
+    if any(each["tensorflow"] for name in ("verify", "kept") for each in measured.get(name, [])):
         raise SystemExit("edgeproof verify imported TensorFlow")
-    base = mean(measured["verify"], "wall_s")
+    base = mean(measured[chosen[0]], "wall_s")
     print(f"{'':10} {'wall, s':>8} {'own, s':>8} {'CPU, s':>8} {'peak, MB':>9} {'verify is faster':>17}")
     for name, found in measured.items():
         figures = [mean(found, key) for key in ("wall_s", "own_s", "cpu_s", "peak_mb")]
