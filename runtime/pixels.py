@@ -14,8 +14,9 @@ __all__ = ["FORMATS", "SUFFIXES", "Picture", "Pixels", "Preprocessing", "Resize"
 
 Pixels = NDArray[np.uint8]
 
-# A JPEG is decoded at a smaller scale where that leaves so many times the size of the first step: see docs/results.md.
-REDUCED_MARGIN = 8
+# A JPEG is decoded at a smaller scale where that leaves so many times the size of the first step. At 8 the pictures
+# take a quarter of the time, and 5 % of an int8 model's answers change, at 32 still 2 %: see docs/results.md.
+REDUCED_MARGIN = 64
 
 Resample = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 Fit = Literal["stretch", "crop"]

@@ -66,13 +66,17 @@ def reading(
             source.refuse_large_webp()
             opened: Any = source
             image = closing.enter_context(Image.open(opened, formats=FORMATS))
-            size, scans = image.size, 1
+            size, scans, kept = image.size, 1, 0
             if image.format in ("JPEG", "MPO"):
                 scans = source.scans()
+                kept = _coefficients(image, scans)
                 if at_least is not None:
-                    sideways = image.getexif().get(ORIENTATION) in TURNED_SIDEWAYS
-                    _reduce(image, at_least[::-1] if sideways else at_least)
-            _refuse_large(image, size, scans, name, limits)
+                    orientation = image.getexif().get(ORIENTATION, 1)
+                    smallest = at_least[::-1] if orientation in TURNED_SIDEWAYS else at_least
+                    # Turning a picture or its colours makes another one.
+                    times = 1 if orientation == 1 and image.mode in ("L", "RGB") else 2
+                    _reduce(image, smallest, times, limits.memory_bytes - kept)
+            _refuse_large(image, size, scans, kept, name, limits)
             image.load()
             yield image
     except TimeoutError:
@@ -189,8 +193,14 @@ def _opened(path: Path, name: str) -> BinaryIO:
         raise DataError(f"{name}: cannot be read ({reason}). Give the path of a picture.") from None
 
 
-def _reduce(image: Image.Image, at_least: tuple[int, int]) -> None:
-    """Have a JPEG decoded at the smallest scale that keeps to a size and to the picture's edges."""
+def _coefficients(image: Image.Image, scans: int) -> int:
+    """The bytes that a JPEG's decoder keeps until the last of several scans: two for every number of every block."""
+    layers = [horizontal * vertical for _, horizontal, vertical, _ in getattr(image, "layer", ())]
+    return 2 * image.width * image.height * sum(layers) // max(layers, default=1) if scans > 1 else 0
+
+
+def _reduce(image: Image.Image, at_least: tuple[int, int], times: int, memory_bytes: int) -> None:
+    """Have a JPEG decoded at the smallest scale that keeps to a size and to the picture's edges, or that fits."""
     width, height = image.size
     for scale in (8, 4, 2):
         small = -(-width // scale), -(-height // scale)
@@ -200,9 +210,13 @@ def _reduce(image: Image.Image, at_least: tuple[int, int]) -> None:
             # Pillow takes the smallest scale that is not below the size that it is given.
             image.draft(None, (width // scale, height // scale))
             return
+    # Rather smaller than refused.
+    fitting = (scale for scale in (1, 2, 4, 8) if times * bytes_of(image) <= memory_bytes * scale**2)
+    if (scale := next(fitting, 1)) > 1:
+        image.draft(None, (width // scale, height // scale))
 
 
-def _refuse_large(image: Image.Image, size: tuple[int, int], scans: int, name: str, limits: Limits) -> None:
+def _refuse_large(image: Image.Image, size: tuple[int, int], scans: int, kept: int, name: str, limits: Limits) -> None:
     """Raise `DataError` for what would take too much memory or time, before anything is decoded.
 
     `size` is that of the header; the picture's own is smaller where it is decoded at a smaller scale.
@@ -215,11 +229,8 @@ def _refuse_large(image: Image.Image, size: tuple[int, int], scans: int, name: s
         taken *= 2
     if image.format == "WEBP":
         taken = _WEBP_BYTES * pixels
-    if scans > 1:
-        # The decoder keeps two bytes for every number of every block until the last scan.
-        layers = [horizontal * vertical for _, horizontal, vertical, _ in getattr(image, "layer", ())]
-        taken += 2 * pixels * sum(layers) // max(layers, default=1)
-    if pixels > SLOW_PIXEL_LIMIT and any(each[0] in _SLOW_DECODERS for each in image.tile):
+    taken += kept
+    if pixels > SLOW_PIXEL_LIMIT and any(each[0] in _SLOW_DECODERS for each in getattr(image, "tile", ())):
         raise DataError(f"{name}: {size[0]}×{size[1]} pixels in a rare form that takes long to decode. Save it anew.")
     if scans * pixels > SCANS_LIMIT:
         raise DataError(f"{name}: a JPEG of {size[0]}×{size[1]} pixels with {scans} scans. Save it anew.")

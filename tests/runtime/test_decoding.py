@@ -331,6 +331,15 @@ def test_a_scale_that_would_add_a_seam_is_not_taken():
     assert open_rgb(saved(smooth(801, 600), "JPEG"), at_least=(1, 1)).size == (801, 600)
 
 
+def test_a_jpeg_that_would_not_fit_is_rather_decoded_smaller_than_refused():
+    content, limits = saved(smooth(800, 600), "JPEG"), Limits(memory_bytes=130_000, seconds=None)
+    assert open_rgb(content, at_least=(800, 600), limits=limits).size == (200, 150)
+    with pytest.raises(DataError, match="would take"):
+        open_rgb(content, limits=limits)
+    turned = saved(smooth(800, 600), "JPEG", exif=exif(3))
+    assert open_rgb(turned, at_least=(800, 600), limits=limits).size == (100, 75)
+
+
 @pytest.mark.parametrize("orientation", [6, 8])
 def test_a_jpeg_that_lies_on_its_side_is_measured_upright(orientation):
     content = saved(stored(np.asarray(smooth(400, 800)), orientation), "JPEG", exif=exif(orientation))
