@@ -13,18 +13,21 @@ from pathlib import Path
 import numpy as np
 
 from edgeproof.benchmarks import report as reports
-from edgeproof.benchmarks.blocks import MIN_CALLS, Job, Measurement
-from edgeproof.benchmarks.environment import environment
+from edgeproof.benchmarks import timing_pictures
+from edgeproof.benchmarks.affinity import cores_for
+from edgeproof.benchmarks.blocks import BATCH, MIN_CALLS, Job, Measurement
+from edgeproof.benchmarks.described import Looked, described
+from edgeproof.benchmarks.environment import environment, load_average
+from edgeproof.benchmarks.kept import NAME, Kept, plan_of
 from edgeproof.benchmarks.markdown import markdown
 from edgeproof.benchmarks.measure import measure
 from edgeproof.benchmarks.page import write_page
-from edgeproof.benchmarks.quality import check_labels, quality
-from edgeproof.benchmarks.report import FileReport, Report
+from edgeproof.benchmarks.quality import check_labels
+from edgeproof.benchmarks.report import Report
 from edgeproof.benchmarks.sections import Section
-from edgeproof.benchmarks.timing_pictures import timing_pixels
+from edgeproof.benchmarks.timing_pictures import Timed, timing_pixels
 from edgeproof.runtime import Classifier, ConfigError, DataError
 from edgeproof.runtime.atomic import writable_folder, write_text
-from edgeproof.runtime.contract import sha256
 from edgeproof.runtime.foreign import Foreign, opened
 from edgeproof.runtime.labelled import LabelledPictures
 from edgeproof.runtime.pool import usable_cores
@@ -34,16 +37,22 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is measured: rounds over all files (an even number), calls a block, seconds of batches."""
+    """How much is measured: rounds over all files (an even number), calls a block, seconds of each size of batches.
+
+    `warmup` is how many leading calls may be dropped at most; `judged` how many of the pictures are judged, None for
+    all.
+    """
 
     rounds: int
     warmup: int
     calls: int
     throughput_s: float
+    judged: int | None = None
 
 
-FULL = Effort(rounds=4, warmup=10, calls=100, throughput_s=1.0)
-QUICK = Effort(rounds=2, warmup=3, calls=MIN_CALLS, throughput_s=0.2)
+FULL = Effort(rounds=8, warmup=50, calls=100, throughput_s=0.25)
+QUICK = Effort(rounds=4, warmup=20, calls=MIN_CALLS, throughput_s=0.05, judged=1000)
+OFFLINE = (1, 8, BATCH)
 
 
 def benchmark(
@@ -52,8 +61,12 @@ def benchmark(
     out: Path,
     pictures: LabelledPictures | None,
     data_name: str,
+    data: Path | None = None,
     threads: Sequence[int] | None = None,
     quick: bool = False,
+    paced_ms: float | None = None,
+    profile: bool = False,
+    backends: bool = False,
     labels: Sequence[str] | None = None,
     input_range: tuple[float, float] | None = None,
     command: str = "",
@@ -61,28 +74,42 @@ def benchmark(
 ) -> Report:
     """Measure files on this machine; write report.json, report.md and, with `edgeproof[report]`, report.html.
 
-    `threads` are 1 and all usable cores unless given; `pictures=None` times synthetic pictures and judges no
-    answers; `labels` and `input_range` are for the files without a contract. Raises `ModelError` for a file
-    that cannot be run, `DataError` for pictures of other labels or a folder that cannot be written, and
-    `ConfigError` for no files, a file given twice, or threads below 1.
+    `threads` are 1 and all usable cores unless given; `pictures=None` times the files' golden examples, or synthetic
+    pictures, and judges no answers; `data` is where the pictures come from, if that holds picture files. `paced_ms`
+    times calls with pauses as well, `profile` each operator, `backends` every way to run a file. `labels` and
+    `input_range` are for the files without a contract. A run that was cut short is resumed where `out` holds its
+    blocks. Raises `ModelError` for a file that cannot be run, `DataError` for pictures of other labels or a folder that
+    cannot be written, and `ConfigError` for no files, a file given twice, threads below 1 or a pace of 0.
     """
     counts, names = _checked_threads(threads), short_names(models)
+    if paced_ms is not None and not paced_ms > 0:
+        raise ConfigError(f"--paced {paced_ms:g}: must be milliseconds above 0, such as 33 for 30 pictures a second.")
     foreign = Foreign(tuple(labels) if labels is not None else None, input_range)
-    machine, folder = environment(), writable_folder(out)
+    machine, folder, effort = environment(), writable_folder(out), QUICK if quick else FULL
     classifiers = [opened(model, foreign, num_threads=max(counts)) for model in models]
     _check_pictures(pictures, classifiers, data_name)
-    measured = _measured(classifiers, pictures, counts, QUICK if quick else FULL, foreign)
+    timed = timing_pictures.chosen(classifiers, pictures, data)
+    measured, kept = _measured(classifiers, pictures, timed, counts, effort, foreign, paced_ms, folder)
+    judged = _part(pictures, effort.judged)
+    looked = Looked(judged, timed, foreign, profile=profile, backends=backends)
     parts = zip(names, classifiers, measured, strict=True)
     report = Report(
         data_name=data_name,
-        synthetic_pictures=pictures is None,
-        images=len(pictures) if pictures is not None else 0,
+        synthetic_pictures=timed.source == "synthetic",
+        images=len(judged) if judged is not None else 0,
         command=command,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         environment=machine,
-        files=tuple(_described(name, classifier, own, pictures) for name, classifier, own in parts),
+        files=tuple(described(name, classifier, own, looked) for name, classifier, own in parts),
+        pictures=timed.source,
+        stage_files=timed.described,
+        quick=quick,
+        paced_ms=paced_ms,
+        load_after=load_average(),
+        resumed_blocks=kept.resumed,
     )
     write(report, folder, extra=extra)
+    kept.clear()
     return report
 
 
@@ -127,54 +154,56 @@ def _check_pictures(pictures: LabelledPictures | None, classifiers: Sequence[Cla
         check_labels(classifier, pictures)
 
 
+def _part(pictures: LabelledPictures | None, limit: int | None) -> LabelledPictures | None:
+    """Pictures at even distances, `limit` at most: labels mostly come in order."""
+    if pictures is None or limit is None or len(pictures) <= limit:
+        return pictures
+    return pictures.take(np.linspace(0, len(pictures) - 1, limit).astype(np.int64))
+
+
 def _measured(
     classifiers: Sequence[Classifier],
     pictures: LabelledPictures | None,
+    timed: Timed,
     counts: Sequence[int],
     effort: Effort,
     foreign: Foreign,
-) -> list[tuple[Measurement, ...]]:
-    """The measurements of every file, one a number of threads."""
+    paced_ms: float | None,
+    folder: Path,
+) -> tuple[list[tuple[Measurement, ...]], Kept]:
+    """The measurements of every file, one a number of threads, and what kept their blocks meanwhile."""
     with tempfile.TemporaryDirectory(prefix="edgeproof-") as scratch:
+        files = _saved(timed.files, Path(scratch))
         jobs = []
         for index, classifier in enumerate(classifiers):
             pixels = Path(scratch) / f"{index}.npy"
-            np.save(pixels, timing_pixels(classifier, pictures))
+            np.save(pixels, timing_pixels(classifier, pictures, timed))
             said = foreign.of(classifier.file)
-            jobs += [_job(classifier.file.path, pixels, threads, effort, said) for threads in counts]
-        done = measure(jobs, rounds=effort.rounds)
-    return [done[start : start + len(counts)] for start in range(0, len(done), len(counts))]
+            jobs += [
+                Job(
+                    model=str(classifier.file.path),
+                    pictures=str(pixels),
+                    threads=threads,
+                    warmup=effort.warmup,
+                    calls=effort.calls,
+                    throughput_s=effort.throughput_s,
+                    batches=OFFLINE,
+                    files=files,
+                    paced_ms=paced_ms,
+                    affinity=cores_for(threads),
+                    labels=said.labels,
+                    input_range=said.input_range,
+                )
+                for threads in counts
+            ]
+        kept = Kept(folder / NAME, plan_of(jobs, effort.rounds))
+        if kept.resumed:
+            log.warning("%d blocks of a run that was cut short are taken as they are.", kept.resumed)
+        done = measure(jobs, rounds=effort.rounds, kept=kept)
+    return [done[start : start + len(counts)] for start in range(0, len(done), len(counts))], kept
 
 
-def _job(model: Path, pixels: Path, threads: int, effort: Effort, said: Foreign) -> Job:
-    return Job(
-        model=str(model),
-        pictures=str(pixels),
-        threads=threads,
-        warmup=effort.warmup,
-        calls=effort.calls,
-        throughput_s=effort.throughput_s,
-        labels=said.labels,
-        input_range=said.input_range,
-    )
-
-
-def _described(
-    name: str,
-    classifier: Classifier,
-    measurements: tuple[Measurement, ...],
-    pictures: LabelledPictures | None,
-) -> FileReport:
-    file = classifier.file
-    return FileReport(
-        name=name,
-        recipe=file.contract.recipe if file.contract is not None else "unknown",
-        sha256=sha256(file.path.read_bytes()),
-        size_bytes=file.size_bytes,
-        input_size=classifier.preprocessing.input_size,
-        labels=classifier.labels,
-        measurements=measurements,
-        assumptions=classifier.assumptions,
-        verification=file.contract.verification if file.contract is not None else None,
-        quality=quality(classifier, pictures) if pictures is not None else None,
-    )
+def _saved(files: Sequence[bytes], folder: Path) -> tuple[str, ...]:
+    for number, content in enumerate(files):
+        (folder / f"picture-{number}").write_bytes(content)
+    return tuple(str(folder / f"picture-{number}") for number in range(len(files)))

@@ -39,6 +39,7 @@ def medians_ms(flatbuffers: Sequence[bytes], *, threads: int = 1, effort: Effort
                     warmup=effort.warmup,
                     calls=effort.calls,
                     throughput_s=0.0,
+                    batches=(),
                     labels=tuple(map(str, range(runner.output.shape[-1]))),
                     input_range=INPUT_RANGE,
                 )

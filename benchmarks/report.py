@@ -88,7 +88,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Files measured together, on one machine, with the same pictures. `created` is UTC in ISO 8601.
 
     `pictures` says what latency was measured with: "data", the files' "golden" examples, or "synthetic" pictures.
-    `paced_ms` is the time from one paced call to the next, `load_after` the load averages at the end.
+    `stage_files` says in words of which picture files the stages were timed. `paced_ms` is the time from one paced call
+    to the next, `load_after` the load averages at the end; `resumed_blocks` were measured by a run that was cut short.
     """
 
     data_name: str
@@ -101,6 +102,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     schema: int = SCHEMA
     pictures: str = ""
     quick: bool = False
+    stage_files: str = ""
+    resumed_blocks: int = 0
     paced_ms: float | None = None
     load_after: tuple[float, float, float] | None = None
 

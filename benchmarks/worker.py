@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import sys
 import time
-from itertools import cycle, islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edgeproof.benchmarks.blocks import Block, Job
+    from edgeproof.benchmarks.blocks import Block, Job, Stages
     from edgeproof.runtime import Classifier
-    from edgeproof.runtime.pixels import Pixels
 
 
 def main() -> int:
     """Read a job from stdin, measure it, print the block; 2 and one line on stderr for a user's mistake."""
     content = sys.stdin.buffer.read()
+    bound = _bound(content)
     started = time.perf_counter()
     import edgeproof.runtime
 
@@ -28,7 +28,7 @@ def main() -> int:
     from edgeproof.benchmarks.blocks import Job
 
     try:
-        block = block_of(msgspec.json.decode(content, type=Job), import_ms)
+        block = block_of(msgspec.json.decode(content, type=Job), import_ms, affinity=bound)
     except edgeproof.runtime.EdgeproofError as error:
         print(error, file=sys.stderr)
         return 2
@@ -36,11 +36,12 @@ def main() -> int:
     return 0
 
 
-def block_of(job: Job, import_ms: float) -> Block:
+def block_of(job: Job, import_ms: float, *, affinity: tuple[int, ...] = ()) -> Block:
     """Measure a job in this process; honest about the start only in a process that has done nothing else."""
     import numpy as np
 
-    from edgeproof.benchmarks.blocks import Block
+    from edgeproof.benchmarks import modes
+    from edgeproof.benchmarks.blocks import BATCH, Block
     from edgeproof.benchmarks.memory import peak_mb, resident_mb
     from edgeproof.runtime import Classifier
 
@@ -50,47 +51,51 @@ def block_of(job: Job, import_ms: float) -> Block:
     classifier = Classifier(job.model, labels=job.labels, input_range=job.input_range, num_threads=job.threads)
     loaded = time.perf_counter()
     loaded_mb = resident_mb()
-    first = latencies_ns(classifier, pixels, 1)[0]
-    latencies_ns(classifier, pixels, job.warmup)
-    samples = latencies_ns(classifier, pixels, job.calls)
+    loading = classifier.loading
+    first = modes.latencies_ns(classifier, pixels, 1)[0]
+    warm_up = modes.warm_up_ns(classifier, pixels, job.warmup)
+    samples = modes.latencies_ns(classifier, pixels, job.calls)
+    paced = modes.paced_ns(classifier, pixels, job.calls, job.paced_ms) if job.paced_ms is not None else ()
     highest_mb = peak_mb()
+    offline = modes.offline(classifier, pixels, job.batches, job.throughput_s)
     return Block(
         import_ms=import_ms,
         load_ms=(loaded - started) * 1e3,
         first_answer_ms=first / 1e6,
         samples_ns=samples,
-        images_per_s=images_per_s(classifier, pixels, job.throughput_s),
+        images_per_s=next((each.images_per_s for each in offline if each.batch == BATCH), 0.0),
         rss_before_mb=before_mb,
         rss_loaded_mb=loaded_mb,
         rss_peak_mb=highest_mb,
+        interpreter_ms=loading.interpreter_ms if loading is not None else 0.0,
+        allocate_ms=loading.allocate_ms if loading is not None else 0.0,
+        warm_up_ns=warm_up,
+        paced_ns=paced,
+        offline=offline,
+        stages=_stages(job, classifier) if job.files else None,
+        affinity=affinity,
     )
 
 
-def latencies_ns(classifier: Classifier, pixels: Pixels, calls: int) -> tuple[int, ...]:
-    """The time of each of `calls` answers to one picture, going round and round over the pictures."""
-    samples = []
-    for picture in islice(cycle(pixels), calls):
-        one = picture[None]
-        started = time.perf_counter_ns()
-        classifier.probabilities(one)
-        samples.append(time.perf_counter_ns() - started)
-    return tuple(samples)
+def _bound(content: bytes) -> tuple[int, ...]:
+    """Bind this process to the job's cores before anything is imported that starts threads."""
+    import json
+
+    from edgeproof.benchmarks.affinity import bind
+
+    try:
+        return bind(json.loads(content).get("affinity", ()))
+    except (ValueError, AttributeError):
+        return ()  # What is no job is told by who decodes it.
 
 
-def images_per_s(classifier: Classifier, pixels: Pixels, seconds: float) -> float:
-    """Pictures answered a second, in batches, all of them over and over for at least `seconds`."""
-    from edgeproof.benchmarks.blocks import BATCH
+def _stages(job: Job, classifier: Classifier) -> Stages:
+    from edgeproof.benchmarks import stages
+    from edgeproof.runtime.interpreter import Runner
 
-    batches = [pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH)]
-    classifier.probabilities(batches[0])  # The first batch makes the interpreter allocate anew.
-    images, started = 0, time.perf_counter()
-    while True:
-        for batch in batches:
-            classifier.probabilities(batch)
-            images += len(batch)
-        elapsed = time.perf_counter() - started
-        if elapsed >= seconds:
-            return images / elapsed
+    span = (0.0, 255.0) if classifier.file.contract is not None else job.input_range
+    runner = Runner(classifier.file.flatbuffer, num_threads=job.threads, input_range=span)
+    return stages.timed(classifier, runner, [Path(name).read_bytes() for name in job.files])
 
 
 if __name__ == "__main__":

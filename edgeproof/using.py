@@ -74,7 +74,14 @@ def benchmark(
     threads: Annotated[
         list[int] | None, typer.Option(min=1, help="May be repeated; 1 and all cores unless given.")
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer and shorter blocks.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer and shorter blocks, 1000 pictures judged.")] = False,
+    paced: Annotated[
+        float | None, typer.Option(metavar="MS", help="Also time calls that begin MS milliseconds apart.")
+    ] = None,
+    profile: Annotated[bool, typer.Option("--profile", help="Also time each operator, run alone.")] = False,
+    backends: Annotated[
+        bool, typer.Option("--backends", help="Also run every kernel set and interface of LiteRT: minutes.")
+    ] = False,
     labels: Annotated[Path | None, typer.Option(help="Class names, for files that carry none.")] = None,
     input_range: Annotated[str | None, typer.Option(help="For float files without a contract, as -1,1.")] = None,
     json: options.Json = False,
@@ -94,8 +101,12 @@ def benchmark(
         out=out,
         pictures=testset.load(data, first.preprocessing, first.labels) if data else None,
         data_name=data.name if data else "",
+        data=data,
         threads=threads,
         quick=quick,
+        paced_ms=paced,
+        profile=profile,
+        backends=backends,
         labels=foreign.labels,
         input_range=foreign.input_range,
         command=shlex.join(["edgeproof", *sys.argv[1:]]),

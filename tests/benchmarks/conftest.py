@@ -1,9 +1,11 @@
 """A measured report without a measurement: made-up samples, so that tests of reports take no time."""
 
+import io
 from collections.abc import Callable
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from edgeproof.benchmarks.blocks import Block, Job, Measurement
 from edgeproof.benchmarks.environment import Environment
@@ -111,3 +113,11 @@ def job(tiny_model_path, pixels_path) -> Job:
 def make_block() -> Callable[..., Block]:
     """Make a block of made-up samples around a median in milliseconds."""
     return made_block
+
+
+@pytest.fixture(scope="session")
+def golden_picture() -> bytes:
+    """A small picture as a PNG file."""
+    packed = io.BytesIO()
+    Image.fromarray(np.random.default_rng(2).integers(0, 256, (20, 30, 3), np.uint8)).save(packed, "PNG")
+    return packed.getvalue()

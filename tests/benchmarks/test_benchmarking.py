@@ -32,7 +32,7 @@ def test_two_files_become_a_report_of_raw_samples_and_accuracy(
     assert [file.name for file in report.files] == ["tiny-float32.tflite", "tiny-int8.tflite"]
     assert [file.recipe for file in report.files] == ["float32", "int8"]
     assert [file.quality.top1_correct for file in report.files] == [36, 36]
-    assert [len(m.samples_ns) for file in report.files for m in file.measurements] == [40, 40]
+    assert [len(m.samples_ns) for file in report.files for m in file.measurements] == [80, 80]
     assert report.files[1].verification.drop_points == 1.0
     assert reports.read(out / "report.json") == report
     assert "90.0 % [76.9–96.0]" in (out / "report.md").read_text(encoding="utf-8")
@@ -48,7 +48,7 @@ def test_without_pictures_the_report_says_synthetic_and_judges_nothing(instant, 
 def test_every_file_is_measured_at_every_number_of_threads(instant, tiny_model_path, tiny_int8_path, tmp_path):
     models = [tiny_model_path, tiny_int8_path]
     report = benchmark(models, out=tmp_path, pictures=None, data_name="", threads=[2, 1, 1], quick=True)
-    assert [job.threads for job in instant] == [1, 2, 1, 2, 2, 1, 2, 1]
+    assert [job.threads for job in instant] == [1, 2, 1, 2, 2, 1, 2, 1] * 2
     assert [m.threads for file in report.files for m in file.measurements] == [1, 2, 1, 2]
 
 
@@ -128,3 +128,43 @@ def test_no_files_and_a_repeated_file_are_refused(tmp_path):
 def test_a_report_names_no_folder_of_this_machine(instant, tiny_model_path, tmp_path):
     report = benchmark([tiny_model_path], out=tmp_path, pictures=None, data_name="", quick=True)
     assert str(tmp_path) not in json.dumps(msgspec.to_builtins(report))
+
+
+def test_options_reach_the_jobs(instant, tiny_model_path, tmp_path):
+    benchmark([tiny_model_path], out=tmp_path, pictures=None, data_name="", threads=[1], quick=True, paced_ms=5.0)
+    assert {job.paced_ms for job in instant} == {5.0}
+    assert {job.batches for job in instant} == {(1, 8, 32)}
+    assert {len(job.files) for job in instant} == {16}
+
+
+@pytest.mark.parametrize("pace", [0.0, -1.0])
+def test_an_impossible_pace_is_refused(pace, tiny_model_path, tmp_path):
+    with pytest.raises(ConfigError, match="must be milliseconds above 0"):
+        benchmark([tiny_model_path], out=tmp_path, pictures=None, data_name="", paced_ms=pace)
+
+
+def test_quick_judges_a_thousand_pictures_of_all_classes(instant, tiny_model_path, tiny_pictures, tmp_path):
+    many = tiny_pictures.take(sorted(list(range(len(tiny_pictures))) * 60))
+    report = benchmark([tiny_model_path], out=tmp_path, pictures=many, data_name="colours", quick=True)
+    assert report.images == report.files[0].quality.images == 1000
+    assert min(sum(row) for row in report.files[0].quality.confusion) > 200
+
+
+def test_a_benchmark_that_was_killed_goes_on_and_leaves_no_trace(tiny_model_path, tmp_path, monkeypatch, make_block):
+    asked = []
+
+    def dying(job):
+        asked.append(job)
+        if len(asked) == 3:
+            raise ModelError("killed")
+        return make_block(1.0)
+
+    monkeypatch.setattr("edgeproof.benchmarks.measure.run_block", dying)
+    options = {"out": tmp_path, "pictures": None, "data_name": "", "threads": [1], "quick": True}
+    with pytest.raises(ModelError, match="killed"):
+        benchmark([tiny_model_path], **options)
+    assert (tmp_path / ".blocks.jsonl").is_file()
+    report = benchmark([tiny_model_path], **options)
+    assert len(asked) == 5
+    assert report.resumed_blocks == 2
+    assert not (tmp_path / ".blocks.jsonl").exists()

@@ -19,6 +19,12 @@ def test_an_arm_board_is_told_by_its_model(tmp_path):
     assert machine_of(tmp_path, "processor\t: 0\nHardware\t: BCM2835\nModel\t: A Board\n").cpu == "A Board"
 
 
+def test_flags_that_matter_to_kernels_are_told_on_x86_and_on_arm(tmp_path):
+    assert machine_of(tmp_path, "flags\t: fpu sse avx2 avx512_vnni\n").flags == ("avx2", "avx512_vnni")
+    (tmp_path / "proc/cpuinfo").write_text("Features\t: fp asimd asimddp crc32\n")
+    assert environment(root=tmp_path).flags == ("asimd", "asimddp")
+
+
 def test_a_system_without_proc_still_names_some_cpu(tmp_path):
     assert environment(root=tmp_path).cpu
 

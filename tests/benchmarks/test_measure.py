@@ -1,16 +1,12 @@
-import signal
 import sys
+from contextlib import contextmanager
 
 import msgspec
 import pytest
 
+from edgeproof.benchmarks.kept import Kept
 from edgeproof.benchmarks.measure import abba, measure, run_block
-from edgeproof.runtime import ModelError
-
-
-def dying(code: str) -> tuple[str, ...]:
-    """A process that stands where the worker stands."""
-    return (sys.executable, "-c", code)
+from edgeproof.runtime import ModelError, progress
 
 
 def test_the_order_is_abba():
@@ -42,33 +38,47 @@ def test_a_real_block_is_measured_in_another_process(job):
     assert len(run_block(job).samples_ns) == 20
 
 
-def test_a_worker_killed_by_a_signal_is_told_in_one_line(job):
-    code = f"import os; os.kill(os.getpid(), {int(signal.SIGKILL)})"
-    with pytest.raises(ModelError, match=r"1 thread\(s\): .* killed by SIGKILL; is there too little memory\?") as told:
-        run_block(job, command=dying(code))
-    assert "\n" not in str(told.value)
+def test_a_worker_that_dies_is_told_with_its_job(job):
+    with pytest.raises(ModelError, match=r"1 thread\(s\): the measuring process ended with status 3"):
+        run_block(job, command=(sys.executable, "-c", "raise SystemExit(3)"))
 
 
-def test_a_worker_that_says_why_it_ended_is_quoted(job):
-    with pytest.raises(ModelError, match="the graph is damaged"):
-        run_block(job, command=dying("import sys; sys.exit('chatter\\nthe graph is damaged')"))
+def test_a_run_that_was_cut_short_is_resumed_where_it_stopped(job, make_block, tmp_path):
+    jobs = [msgspec.structs.replace(job, threads=threads) for threads in (1, 2)]
+    made = []
+
+    def dying(asked):
+        if len(made) == 3:
+            raise ModelError("killed")
+        made.append(asked.threads)
+        return make_block(float(len(made)))
+
+    with pytest.raises(ModelError, match="killed"):
+        measure(jobs, rounds=2, run=dying, kept=Kept(tmp_path / "kept", "plan"))
+    asked_again = []
+
+    def going_on(asked):
+        asked_again.append(asked.threads)
+        return make_block(9.0)
+
+    measured = measure(jobs, rounds=2, run=going_on, kept=Kept(tmp_path / "kept", "plan"))
+    assert made + asked_again == [1, 2, 2, 1]
+    assert measured[0].blocks == (make_block(1.0), make_block(9.0))
+    assert measured[1].blocks == (make_block(2.0), make_block(3.0))
 
 
-def test_a_silent_end_is_told_with_its_status(job):
-    with pytest.raises(ModelError, match="ended with status 3"):
-        run_block(job, command=dying("raise SystemExit(3)"))
+def test_the_bar_advances_by_the_seconds_that_a_block_is_expected_to_take(job, make_block, monkeypatch):
+    totals, steps = [], []
 
+    @contextmanager
+    def bar(description, total, *, note):
+        totals.append(total)
+        yield lambda step: steps.append((step, note()))
 
-def test_an_answer_that_is_no_block_is_a_model_error(job):
-    with pytest.raises(ModelError, match="answered no block"):
-        run_block(job, command=dying("print('hello')"))
-
-
-def test_a_worker_that_hangs_is_stopped(job):
-    with pytest.raises(ModelError, match=r"no block was done within 0\.3 s"):
-        run_block(job, command=dying("import time; time.sleep(60)"), limit_s=0.3)
-
-
-def test_a_worker_that_cannot_be_started_is_a_model_error(job, tmp_path):
-    with pytest.raises(ModelError, match="no process could be started"):
-        run_block(job, command=(str(tmp_path / "nothing"),))
+    monkeypatch.setattr(progress, "bar", bar)
+    slow = msgspec.structs.replace(job, paced_ms=100.0)
+    measure([job, slow], rounds=2, run=lambda asked: make_block(1.0))
+    assert sum(step for step, _ in steps) == totals[0]
+    assert [step for step, _ in steps] == [steps[0][0], steps[1][0], steps[1][0], steps[0][0]]
+    assert steps[1][0] - steps[0][0] == 20  # 20 calls, 100 ms apart, in tenths of a second
+    assert steps[-1][1].endswith("block 4 of 4")

@@ -1,23 +1,13 @@
+import os
 import subprocess
 import sys
 
 import msgspec
-import numpy as np
 import pytest
 
 from edgeproof.benchmarks import worker
 from edgeproof.benchmarks.blocks import Block, Job
-from edgeproof.runtime import Classifier, ModelError
-
-
-class Recorder:
-    """Stands where the classifier stands and keeps what it was asked."""
-
-    def __init__(self):
-        self.asked = []
-
-    def probabilities(self, pixels):
-        self.asked.append(pixels)
+from edgeproof.runtime import ModelError
 
 
 def ask(content: bytes):
@@ -56,20 +46,31 @@ def test_a_file_without_a_contract_is_measured_with_what_the_user_says(tiny_flat
     assert len(worker.block_of(said, 0.0).samples_ns) == 20
 
 
-def test_each_call_gets_one_picture_and_the_pictures_go_round():
-    recorder, pixels = Recorder(), np.arange(3 * 12, dtype=np.uint8).reshape(3, 2, 2, 3)
-    samples = worker.latencies_ns(recorder, pixels, 5)
-    assert len(samples) == 5
-    assert [asked.shape for asked in recorder.asked] == [(1, 2, 2, 3)] * 5
-    assert [int(asked[0, 0, 0, 0]) for asked in recorder.asked] == [0, 12, 24, 0, 12]
+def test_loading_is_told_in_its_parts_and_the_warm_up_apart(job):
+    block = msgspec.json.decode(ask(msgspec.json.encode(job)).stdout, type=Block)
+    assert block.interpreter_ms > 0
+    assert block.allocate_ms > 0
+    assert block.read_ms > 0
+    assert 10 <= len(block.warm_up_ns) <= job.warmup
+    assert [each.batch for each in block.offline] == [32]
+    assert block.images_per_s == block.offline[0].images_per_s
+    assert (block.paced_ns, block.stages) == ((), None)
 
 
-def test_throughput_counts_every_picture_of_every_batch(job):
-    classifier = Classifier(job.model)
-    assert worker.images_per_s(classifier, np.load(job.pictures), 0.01) > 0
+def test_a_pace_and_picture_files_are_timed_where_they_are_asked_for(job, golden_picture, tmp_path):
+    path = tmp_path / "picture"
+    path.write_bytes(golden_picture)
+    asked = msgspec.structs.replace(job, paced_ms=1.0, files=(str(path),) * 3, batches=(1, 8))
+    block = worker.block_of(asked, 0.0)
+    assert len(block.paced_ns) == job.calls
+    assert len(block.stages.together_ns) == 3
+    assert [each.batch for each in block.offline] == [1, 8]
+    assert block.images_per_s == 0.0
 
 
-def test_throughput_uses_batches_and_leaves_no_picture_out():
-    recorder = Recorder()
-    worker.images_per_s(recorder, np.zeros((40, 2, 2, 3), np.uint8), 0.0)
-    assert [len(asked) for asked in recorder.asked] == [32, 32, 8]
+def test_a_process_is_bound_to_the_cores_of_its_job(job):
+    if not hasattr(os, "sched_getaffinity"):
+        pytest.skip("this system does not bind processes")
+    core = max(os.sched_getaffinity(0))
+    asked = msgspec.structs.replace(job, affinity=(core,))
+    assert msgspec.json.decode(ask(msgspec.json.encode(asked)).stdout, type=Block).affinity == (core,)
