@@ -24,7 +24,7 @@ PIXEL_LIMIT = 100_000_000
 FILE_LIMIT = 64_000_000
 # Pixels of a JPEG times how often it goes over them: real ones do so ten times at most, and one that does so a
 # thousand times would take minutes.
-SCANS_LIMIT = 1_000_000_000
+SCANS_LIMIT = 600_000_000
 # How much of a side may be added to it by decoding at a smaller scale.
 SEAM = 0.001
 # Of pictures whose decoder in Pillow is written in Python: PPM in letters or of few levels, and run lengths in BMP.
