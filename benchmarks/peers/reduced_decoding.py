@@ -163,10 +163,11 @@ def main() -> int:
     parser.add_argument("photos", nargs="*", type=Path)
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--objects", type=Path)
+    parser.add_argument("--model", type=Path, default=MODEL)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     draw, margin = np.random.default_rng(given.seed), pixels.REDUCED_MARGIN
-    classifier = Classifier(MODEL)
+    classifier = Classifier(given.model)
     answers = {
         kind: compared(classifier, contents)
         for kind, contents in kinds(given.count, given.objects, given.photos, draw).items()
