@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgeproof.benchmarks import sentences, tables
+from edgeproof.benchmarks import details, sentences, tables
 from edgeproof.benchmarks.report import Report
 from edgeproof.benchmarks.sections import Table
 
@@ -12,9 +12,12 @@ def markdown(report: Report) -> str:
     parts = ["# Benchmark", " ".join(sentences.summary(report))]
     if report.synthetic_pictures:
         parts.append(sentences.SYNTHETIC)
+    parts += sentences.warnings(report)
     parts += ["## Files", table(tables.files(report)), *_assumptions(report)]
     parts += ["## Speed", table(tables.speed(report)), sentences.ONE_MACHINE]
-    parts += ["## Machine", table(tables.machine(report.environment))]
+    for title, rows in details.all_of(report).items():
+        parts += [f"## {title}", table(rows)]
+    parts += ["## Machine", table(tables.machine(report.environment, report.load_after))]
     if report.command:
         parts += ["## How to reproduce", f"```sh\n{report.command}\n```"]
     return "\n\n".join([*parts, f"Measured on {report.created}."]) + "\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgeproof.benchmarks.report import Report
-from edgeproof.benchmarks.statistics import Latency
+from edgeproof.benchmarks.statistics import Latency, Summary
 from edgeproof.benchmarks.tables import ms, percent_with_interval, threads
 
 ONE_MACHINE = (
@@ -18,10 +18,25 @@ def summary(report: Report) -> tuple[str, str, str]:
     return _measured(report), _fast(report), _good(report)
 
 
+def warnings(report: Report) -> tuple[str, ...]:
+    """Which measurements are not stable, why, and what to do; nothing where all are."""
+    found = [
+        f"Not stable: {file.name} with {threads(measurement.threads)}: {Summary.of(measurement).unsteady}."
+        for file in report.files
+        for measurement in file.measurements
+        if not Summary.of(measurement).steady
+    ]
+    if report.resumed_blocks:
+        found.append(f"{report.resumed_blocks} blocks were measured by a run that was cut short.")
+    return tuple(found)
+
+
 def _measured(report: Report) -> str:
     count = len(report.files)
     files = "1 file was" if count == 1 else f"{count} files were"
     pictures = "synthetic pictures" if report.synthetic_pictures else f"pictures of {report.data_name}"
+    if report.pictures == "golden":
+        pictures = "golden examples"
     counts = " and ".join(threads(count) for count in report.threads)
     return f"{files} measured with {pictures} on {report.environment.cpu}, with {counts}."
 

@@ -29,6 +29,11 @@ class Ratio:
         """Whether the whole interval lies within the limit."""
         return self.low >= 1 / LIMIT and self.high <= LIMIT
 
+    @property
+    def holds_one(self) -> bool:
+        """Whether there may be no difference at all."""
+        return self.low <= 1 <= self.high
+
 
 @dataclass(frozen=True, slots=True)
 class Stability:
@@ -51,17 +56,17 @@ class Stability:
         """What is wrong and what to do, in one line; empty for a stable measurement."""
         if self.halves is None or self.drift is None:
             return "one block tells nothing of its stability: measure more rounds"
-        if not self.drift.level:
+        if not self.drift.level and not self.drift.holds_one:
             return (
                 f"the machine's speed changed by a factor of {self.drift.value:.2f} on the way "
                 f"[{self.drift.low:.2f}–{self.drift.high:.2f}]: let it cool, stop other programs, set the frequency "
                 "governor to performance, and measure again"
             )
-        if not self.halves.level:
+        if not self.stable:
+            low, high = min(self.halves.low, self.drift.low), max(self.halves.high, self.drift.high)
             return (
-                f"the file differs from itself by a factor of {self.halves.value:.2f} "
-                f"[{self.halves.low:.2f}–{self.halves.high:.2f}]: stop other programs, leave out --quick, and measure "
-                "again"
+                f"measured twice, the file may differ from itself by a factor of {low:.2f} to {high:.2f}: stop other "
+                "programs, leave out --quick, and measure again"
             )
         return ""
 

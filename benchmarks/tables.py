@@ -28,7 +28,7 @@ SPEED_HEADER = (
 def files(report: Report) -> Table:
     """What is true of the files on every machine; one row a file."""
     rows = tuple((file.name, file.recipe, mb(file.size_bytes), *_answers(file), *_proof(file)) for file in report.files)
-    counted = f"{report.images} pictures of {report.data_name}" if not report.synthetic_pictures else "none"
+    counted = f"{report.images} pictures of {report.data_name}" if report.images else "none"
     return Table(
         f"The files and how good their answers are. Pictures with a known label: {counted}. Drop and "
         "agreement are the verification that each file carries.",
@@ -53,8 +53,8 @@ def speed(report: Report) -> Table:
     )
 
 
-def machine(environment: Environment) -> Table:
-    """The machine, its system and the versions that were used."""
+def machine(environment: Environment, after: tuple[float, float, float] | None = None) -> Table:
+    """The machine, its system and the versions that were used; `after` is the load average at the end."""
     load = environment.load_average
     facts = {
         "CPU": f"{environment.cpu} ({environment.architecture})",
@@ -64,9 +64,15 @@ def machine(environment: Environment) -> Table:
         "System": environment.system,
         "Python": environment.python,
         **environment.packages,
-        "Load average at the start": " ".join(f"{value:.2f}" for value in load) if load else "not told",
+        "Instructions": " ".join(environment.flags) or "not told",
+        "Load average at the start": _load(load),
+        **({"Load average at the end": _load(after)} if after is not None else {}),
     }
     return Table("The machine that was measured.", ("What", "Found"), tuple(facts.items()))
+
+
+def _load(average: tuple[float, float, float] | None) -> str:
+    return " ".join(f"{value:.2f}" for value in average) if average else "not told"
 
 
 def mb(size_bytes: int) -> str:

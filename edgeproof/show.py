@@ -118,7 +118,7 @@ def assumptions(classifier: Classifier) -> str:
 
 def benchmark(report: Report, out: Path, *, as_json: bool) -> None:
     """Print a report's tables, and where it lies."""
-    from edgeproof.benchmarks import tables
+    from edgeproof.benchmarks import sentences, tables
 
     if as_json:
         json({"out": str(out), "report": report})
@@ -131,6 +131,8 @@ def benchmark(report: Report, out: Path, *, as_json: bool) -> None:
         header = [SHORT.get(name, name) for name in part.header]
         table(header, [(letters[name], *(cell.removesuffix(" points") for cell in row)) for name, *row in part.rows])
     print("Drop in points of top-1 and same answers: against Keras. Times in ms, memory in MiB.")
+    for warning in sentences.warnings(report):
+        print(warning)
     written = [name for name in ("report.html", "report.md", "report.json") if (out / name).is_file()]
     print(f"Report: {out / written[0]}" + "".join(f", {name}" for name in written[1:]))
 

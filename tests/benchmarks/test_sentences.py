@@ -1,6 +1,7 @@
 import msgspec
 
 from edgeproof.benchmarks import sentences
+from edgeproof.benchmarks.blocks import Measurement
 
 
 def test_the_first_sentence_names_data_machine_and_threads(make_report):
@@ -36,3 +37,23 @@ def test_one_file_is_not_compared_with_others(make_report):
     assert "1 file was measured" in told
     assert "fastest" not in told
     assert "interval)." in told
+
+
+def test_what_is_not_stable_is_said_with_a_remedy_and_what_is_stable_is_not(make_report, make_block):
+    report = make_report()
+    assert sentences.warnings(report) == ()
+    file = report.files[0]
+    noisy = Measurement(threads=1, blocks=(make_block(1.0), make_block(2.0)))
+    changed = msgspec.structs.replace(report, files=(msgspec.structs.replace(file, measurements=(noisy,)),))
+    (told,) = sentences.warnings(changed)
+    assert told.startswith("Not stable: tiny-float32.tflite with 1 thread: the machine's speed changed")
+    assert told.endswith("measure again.")
+
+
+def test_golden_examples_are_named_as_such(make_report):
+    told = sentences.summary(make_report(judged=False, synthetic_pictures=False, pictures="golden"))
+    assert "measured with golden examples on" in told[0]
+
+
+def test_blocks_of_a_run_that_was_cut_short_are_told(make_report):
+    assert sentences.warnings(make_report(resumed_blocks=3)) == ("3 blocks were measured by a run that was cut short.",)

@@ -43,3 +43,9 @@ def test_one_block_tells_nothing(make_block):
     found = stability(measured(make_block, [1.0]))
     assert not found.stable
     assert "one block" in found.reason
+
+
+def test_noise_is_told_as_noise_and_not_as_a_drift(make_block):
+    found = stability(measured(make_block, [1.0, 1.4, 1.4, 1.0, 1.0, 1.4, 1.4, 1.0]))
+    assert found.drift.holds_one
+    assert "may differ from itself" in found.reason
