@@ -27,8 +27,8 @@ demo: venv  ## the whole way on embedded data, ending with one HTML report
 	$(BIN)/edgeproof demo --out demo --overwrite
 
 .PHONY: test
-test: venv  ## all tests but the ones of peers (under 6 minutes on 2 cores)
-	$(BIN)/python -m pytest -m 'not peer and not data'
+test: venv  ## all tests but those of peers and of minutes (under 6 minutes on 2 cores)
+	$(BIN)/python -m pytest -m 'not peer and not data and not long'
 
 .PHONY: check
 check: venv typing  ## ruff, mypy --strict, and the rules about layers, layout and packaging
@@ -44,7 +44,7 @@ typing:
 
 .PHONY: test-base
 test-base: $(VENV)-base/.installed  ## the tests that a device can run, in an environment without TensorFlow
-	$(VENV)-base/bin/python -m pytest -m 'not peer and not data'
+	$(VENV)-base/bin/python -m pytest -m 'not peer and not data and not long'
 
 $(VENV)-base/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)-base
@@ -110,8 +110,8 @@ diagnosis: data venv  ## what plain int8 does to each layer of that model, and w
 	$(BIN)/edgeproof diagnose $(HARD) --out runs/stock/diagnosis
 
 .PHONY: acceptance
-acceptance: data venv  ## the tests that take minutes and need the data
-	$(BIN)/python -m pytest -m data -rs
+acceptance: data venv  ## the tests that take minutes, or need the data
+	$(BIN)/python -m pytest -m 'data or long' -rs
 
 .PHONY: auto
 auto: data venv  ## the search for the best file of that model that loses at most 0.5 points
@@ -153,6 +153,7 @@ peers: $(PEERS)/wheels/.downloaded
 schemas: venv  ## write docs/schemas from the code
 	$(BIN)/python -m edgeproof.convert.schemas docs/schemas
 	$(BIN)/python -m edgeproof.runtime.schemas docs/schemas
+	$(BIN)/python -m edgeproof.benchmarks.schemas docs/schemas
 
 .PHONY: verify-speed
 verify-speed: data venv  ## verification beside Keras' evaluate and the loop of one picture at a time, on $(RUN)

@@ -88,6 +88,7 @@ def test_other_settings_are_refused(run, capsys):
 def test_a_drop_beyond_the_limit_is_refused_with_status_1_and_kept_under_another_name(run, tmp_path, capsys):
     # No file can gain 101 points, so that every file is beyond this limit.
     arguments = ["convert", str(run), "--recipe", "int8", "--max-drop", "-101", "--name", "digits", "--out", tmp_path]
+    arguments += ["--repair", "none", "--golden", "none"]
     assert cli.run(list(map(str, arguments))) == 1
     assert "beyond -101 points" in capsys.readouterr().err
     assert [path.name for path in tmp_path.glob("*.tflite")] == ["digits-int8.rejected.tflite"]

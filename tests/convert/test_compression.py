@@ -39,14 +39,14 @@ def same_answers(model, other, pictures):
     return (model.predict(pixels, verbose=0).argmax(1) == other.predict(pixels, verbose=0).argmax(1)).mean()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_pruned_model_is_a_copy_with_zeros_that_answers_much_the_same(pruned, digits_model, digits):
     assert (last_kernel(pruned) == 0).mean() == pytest.approx(0.75, abs=0.01)
     assert (last_kernel(digits_model) == 0).mean() < 0.01
     assert same_answers(pruned, digits_model, digits[1]) > 0.8
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_share_of_zeros_is_that_of_all_kernels(pruned):
     kernels = [array for array in pruned.get_weights() if array.ndim > 1]
     zeros, total = sum((array == 0).sum() for array in kernels), sum(array.size for array in kernels)
@@ -54,13 +54,13 @@ def test_the_share_of_zeros_is_that_of_all_kernels(pruned):
     assert 0.5 < zeros / total < 0.75
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_clustered_model_is_a_copy_with_few_values_that_answers_much_the_same(clustered, digits_model, digits):
     assert len(np.unique(last_kernel(clustered))) <= 8 < len(np.unique(last_kernel(digits_model)))
     assert same_answers(clustered, digits_model, digits[1]) > 0.8
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_pruned_and_clustered_weights_compress_better(pruned, clustered, digits_model):
     whole, less, few = (
         compression.compressed_size(last_kernel(model).tobytes()) for model in (digits_model, pruned, clustered)

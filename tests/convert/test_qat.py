@@ -10,7 +10,7 @@ from edgeproof.runtime import graph
 from edgeproof.runtime.graph import Graph
 from edgeproof.runtime.interpreter import Runner
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")

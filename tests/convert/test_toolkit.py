@@ -10,7 +10,7 @@ from edgeproof.convert.process import Progress
 from edgeproof.runtime import graph
 from edgeproof.runtime.interpreter import Runner
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 def steps_used(kernel, axes):
