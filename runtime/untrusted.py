@@ -19,7 +19,7 @@ from typing import IO, Any, BinaryIO, Self
 import msgspec
 import numpy as np
 
-from edgeproof.runtime import structure
+from edgeproof.runtime import engine, structure
 from edgeproof.runtime.accuracy import Probabilities
 from edgeproof.runtime.contract import TensorFormat
 from edgeproof.runtime.errors import ModelError
@@ -28,7 +28,9 @@ from edgeproof.runtime.pixels import Pixels
 
 # Python, NumPy and LiteRT take 0.4 GB of addresses; the rest is room for weights and activations.
 MEMORY_BYTES = 2**31
-# From the start of the process to a loaded model, and for a picture of a batch.
+# Until Python, NumPy and LiteRT are there, which no file has a say in: a slow board takes seconds.
+START_SECONDS = 20.0
+# To load a model, and for a picture of a batch.
 LOAD_SECONDS = 2.5
 PICTURE_SECONDS = 2.5
 # Every message is its length and its bytes. What comes from the child is never longer than these.
@@ -36,6 +38,7 @@ _LENGTH = struct.Struct("<Q")
 _DESCRIPTION_BYTES = 2**20
 _OUTPUTS_LIMIT = 2**24
 _NONSENSE = "The process that runs the model gave no sensible answer. Do not use the file."
+_READY = b"ready"
 _START = "from edgeproof.runtime.untrusted import serve; serve()"
 
 
@@ -78,8 +81,11 @@ class UntrustedRunner:
         )
         for pipe in (self._child.stdin, self._child.stdout):
             os.set_blocking(_descriptor(pipe), False)
-        self._deadline = time.monotonic() + load_seconds
+        self._deadline = time.monotonic() + START_SECONDS
         try:
+            if self._receive(most=len(_READY)) != _READY:
+                raise ModelError(_NONSENSE)
+            self._deadline = time.monotonic() + load_seconds
             self._send(flatbuffer)
             self._send(json.dumps(input_range).encode())
             self.input, self.output = _described(self._receive(most=_DESCRIPTION_BYTES))
@@ -212,6 +218,8 @@ def serve() -> None:
     # Whatever LiteRT prints must not be taken for an answer.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     _limit(settings["memory_bytes"], settings["seconds"])
+    engine.interpreters()
+    _answer(answers, _READY)
     flatbuffer, input_range = _message(sys.stdin.buffer), json.loads(_message(sys.stdin.buffer))
     try:
         span = None if input_range is None else (input_range[0], input_range[1])
