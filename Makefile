@@ -127,7 +127,10 @@ models: data venv  ## train and export again what models/ ships: the CIFAR-100 c
 
 # Tools of others, each in an environment of its own: their pins contradict one another and the project's.
 PEERS := $(VENV)-peers
-PEER_PACKAGES = $(if $(filter litert,$*),litert-cli,$*)
+PACKAGES_litert := litert-cli
+PACKAGES_loadgen := mlcommons-loadgen
+PACKAGES_onnx := onnxruntime tf2onnx
+PEER_PACKAGES = $(or $(PACKAGES_$*),$*)
 $(PEERS)/%/.installed: constraints-peers-%.txt
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip --disable-pip-version-check -q install -c $< $(PEER_PACKAGES)
@@ -165,6 +168,15 @@ CONTESTS := cold_start overhead folders photos
 .PHONY: contests
 contests: data peers-installed  ## the runtime against other tools: cold start, overhead, folders, photos
 	for name in $(CONTESTS); do $(BIN)/python benchmarks/peers/$$name.py || exit; done
+
+FRAMEWORKS := mediapipe loadgen onnx openvino
+.PHONY: peers-frameworks
+peers-frameworks: venv $(FRAMEWORKS:%=$(PEERS)/%/.installed)
+
+.PHONY: frameworks
+frameworks: peers-frameworks  ## the model of $(RUN) in Keras, ONNX Runtime, OpenVINO and MediaPipe; our p90 beside LoadGen's
+	$(BIN)/python benchmarks/peers/loadgen.py $(RUN)/export/*-int8.tflite
+	$(BIN)/python benchmarks/peers/frameworks.py $(RUN)
 
 .PHONY: soak
 soak: venv  ## a million classifications, ten thousand loads: memory, descriptors and threads (half an hour)
