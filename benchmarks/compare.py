@@ -7,10 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
-
 from edgeproof.benchmarks import deciding, figures, matching
-from edgeproof.benchmarks.blocks import Measurement
 from edgeproof.benchmarks.comparison import METRICS, REQUIRED, Comparison, Decision, Metric, Pair, Unit, status
 from edgeproof.benchmarks.deciding import Estimate
 from edgeproof.benchmarks.report import FileReport, Report
@@ -18,7 +15,7 @@ from edgeproof.runtime.accuracy import Accuracy
 
 # The deviation between two runs of the same file that the spread of their processes does not show, as a share.
 APART = 0.01
-IN_TURN = 0.0025
+IN_TURN = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +58,7 @@ def compare(old: Report, new: Report, terms: Terms | None = None, *, names: tupl
     return _compared(
         pairs,
         terms or Terms(),
-        allowance=APART,
+        apart=True,
         names=names,
         missing=tuple(file.name for file in old.files if file.name not in there),
         machine=matching.another_machine(old.environment, new.environment),
@@ -75,21 +72,14 @@ def compare_files(report: Report, terms: Terms | None = None, *, name: str = "")
     Raises `DataError` for a report of one file.
     """
     pairs = matching.in_turn(report)
-    return _compared(pairs, terms or Terms(), allowance=IN_TURN, names=(name, name), missing=(), machine="", notes=())
-
-
-def latency(old: Measurement, new: Measurement, *, allowance: float) -> dict[Metric, Estimate]:
-    """The logarithms of new / old of the latency's percentiles, with intervals widened by `allowance`."""
-    before, after = ([block.samples_ns for block in each.blocks] for each in (old, new))
-    found = deciding.quantile_ratios(before, after, tuple(figures.PERCENTILES.values()))
-    return {metric: estimate.widened(allowance) for metric, estimate in zip(figures.PERCENTILES, found, strict=True)}
+    return _compared(pairs, terms or Terms(), apart=False, names=(name, name), missing=(), machine="", notes=())
 
 
 def _compared(
     pairs: Sequence[matching.Matched],
     terms: Terms,
     *,
-    allowance: float,
+    apart: bool,
     names: tuple[str, str],
     missing: tuple[str, ...],
     machine: str,
@@ -98,7 +88,7 @@ def _compared(
     decisions = tuple(
         decision
         for old, new, _ in pairs
-        for decision in (*_speed(old, new, terms, allowance, machine), *_true_everywhere(old, new, terms))
+        for decision in (*_speed(old, new, terms, apart, machine), *_true_everywhere(old, new, terms))
         if terms.wanted(decision.metric)
     )
     return Comparison(
@@ -115,7 +105,7 @@ def _compared(
     )
 
 
-def _speed(old: FileReport, new: FileReport, terms: Terms, allowance: float, machine: str) -> Iterator[Decision]:
+def _speed(old: FileReport, new: FileReport, terms: Terms, apart: bool, machine: str) -> Iterator[Decision]:
     """What is true of one machine alone, for every number of threads that both were measured with."""
     after = {measurement.threads: measurement for measurement in new.measurements}
     for before in (each for each in old.measurements if each.threads in after):
@@ -123,16 +113,17 @@ def _speed(old: FileReport, new: FileReport, terms: Terms, allowance: float, mac
         decided = partial(
             _ratio, terms, file=new.name, threads=before.threads, reason="another machine" * bool(machine)
         )
-        found = {} if machine else latency(before, now, allowance=allowance)
-        for metric in figures.PERCENTILES:
-            ends = figures.percentile_ms(before, metric), figures.percentile_ms(now, metric)
-            yield decided(metric, found.get(metric), sides=ends, unit="ms")
-        for metric in figures.FIGURES:
+        for metric in (*figures.PERCENTILES, *figures.FIGURES):
             sides = figures.of_blocks(before, metric), figures.of_blocks(now, metric)
-            if all(sides):
-                estimate = None if machine else deciding.figure_ratio(*sides).widened(allowance)
-                medians = float(np.median(sides[0])), float(np.median(sides[1]))
-                yield decided(metric, estimate, sides=medians, unit=figures.UNITS.get(metric, "ms"))
+            if not all(sides):
+                continue
+            reason = "another machine" if machine else ""
+            # Blocks that are far apart in one run tell of states of the machine that the other may not have met.
+            if not reason and apart and metric != "memory" and not (figures.steady(before) and figures.steady(now)):
+                reason = "unsteady"
+            estimate = None if reason else deciding.ratio(*sides).widened(APART if apart else IN_TURN)
+            ends = figures.whole(before, metric), figures.whole(now, metric)
+            yield decided(metric, estimate, sides=ends, unit=figures.UNITS.get(metric, "ms"), reason=reason)
 
 
 def _true_everywhere(old: FileReport, new: FileReport, terms: Terms) -> Iterator[Decision]:
@@ -173,7 +164,7 @@ def _ratio(
         undecided=worse is None or worse.low <= terms.ratio < worse.high,
         required=terms.required(metric),
         threads=threads,
-        reason=reason or ("" if known else "one block tells nothing of another process"),
+        reason=reason or ("" if known else "one process alone"),
     )
 
 

@@ -9,12 +9,13 @@ import numpy as np
 from edgeproof.benchmarks.blocks import Block, Measurement
 from edgeproof.benchmarks.comparison import Metric, Unit
 from edgeproof.benchmarks.report import FileReport
+from edgeproof.benchmarks.statistics import STEADY_RATIO
 from edgeproof.runtime.accuracy import Accuracy
 from edgeproof.runtime.contract import Verification
 
-# Percentiles over all warm calls. The fifth is that of calls that nothing disturbed: noise only ever adds time
+# Percentiles of warm calls. The tenth is that of calls that nothing disturbed: noise only ever adds time
 # (Chen and Revels, "Robust benchmarking in noisy environments", 2016).
-PERCENTILES: dict[Metric, int] = {"p5": 5, "p50": 50, "p90": 90}
+PERCENTILES: dict[Metric, int] = {"p10": 10, "p50": 50, "p90": 90}
 
 
 def cold_start_ms(block: Block) -> float:
@@ -22,7 +23,6 @@ def cold_start_ms(block: Block) -> float:
     return block.import_ms + block.load_ms + block.first_answer_ms
 
 
-# Figures of which every block has one; their median is shown, and the spread of blocks is their interval.
 FIGURES: dict[Metric, Callable[[Block], float]] = {
     "throughput": lambda block: block.images_per_s,
     "cold-start": cold_start_ms,
@@ -31,14 +31,24 @@ FIGURES: dict[Metric, Callable[[Block], float]] = {
 UNITS: dict[Metric, Unit] = {"throughput": "images/s", "memory": "MiB"}
 
 
-def percentile_ms(measurement: Measurement, metric: Metric) -> float:
-    """A percentile over the warm calls of all blocks, in milliseconds."""
-    return float(np.percentile(measurement.samples_ns, PERCENTILES[metric])) / 1e6
-
-
 def of_blocks(measurement: Measurement, metric: Metric) -> list[float]:
     """A figure of every block that has it: where batches were not measured, there is no throughput."""
+    if metric in PERCENTILES:
+        return [float(np.percentile(block.samples_ns, PERCENTILES[metric])) / 1e6 for block in measurement.blocks]
     return [value for value in map(FIGURES[metric], measurement.blocks) if value > 0]
+
+
+def whole(measurement: Measurement, metric: Metric) -> float:
+    """A figure of the whole measurement: a percentile over all calls, or the median over the blocks."""
+    if metric in PERCENTILES:
+        return float(np.percentile(measurement.samples_ns, PERCENTILES[metric])) / 1e6
+    return float(np.median(of_blocks(measurement, metric)))
+
+
+def steady(measurement: Measurement) -> bool:
+    """Whether the medians of the blocks agree, so that runs apart in time can be compared at all."""
+    medians = [float(np.median(block.samples_ns)) for block in measurement.blocks]
+    return max(medians) <= STEADY_RATIO * min(medians)
 
 
 def top1(file: FileReport) -> Accuracy | None:
