@@ -4,8 +4,8 @@
 
 Every contender is a process in its own environment that answers 200 test pictures, one a call, warm, on one thread (but
 MediaPipe, which cannot be told). Times are from pixels at the model's size to probabilities. The ONNX file in integers
-is made by ONNX Runtime's static quantiser, calibrated with 100 further test pictures, and serves OpenVINO as well, whose
-reader of TFLite refuses our int8 file.
+is made by ONNX Runtime's static quantiser, calibrated with 100 further test pictures, and serves OpenVINO as well,
+whose reader of TFLite refuses our int8 file.
 """
 
 from __future__ import annotations
