@@ -26,8 +26,8 @@ ALIKE = 0.15
 # A shift counts that has this share of the pairs near it which the one with most has.
 CROWD = 0.4
 # Below this share of all pairs there is no crowd at all.
-THIN = 0.35
-FEWEST_TO_PERMUTE = 4
+THIN = 0.25
+FEWEST_TO_PERMUTE = 6
 MOST_SPLITS = 400
 # Student's t at 97.5 % for few degrees of freedom, where the expansion behind it is not exact enough.
 STUDENT = (12.7062, 4.3027, 3.1824, 2.7764)
@@ -79,9 +79,8 @@ def ratio(old: Sequence[float], new: Sequence[float]) -> Estimate:
     The estimate is a redescending one of the shift between blocks (Tukey's biweight): of all pairs of an old and a new
     block those count that are alike, so that a disturbed block is not held against an undisturbed one. Its interval
     holds the shifts that a permutation test of whole blocks does not reject (Lehmann, Nonparametrics, 1975); it
-    stands without assumptions on the noise where the blocks were run in turn. Fewer than four blocks a side cannot be
-    permuted often enough; they, and blocks that are scattered, get Student's interval of the means, and one block alone
-    infinite ends.
+    stands without assumptions on the noise where the blocks were run in turn. Fewer than six blocks a side
+    form no crowd; they, and scattered ones, get Student's interval of the means, and one block alone infinite ends.
     """
     if len(old) > len(new):
         return ratio(new, old).mirrored()
