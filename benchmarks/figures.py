@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -39,10 +40,11 @@ def of_blocks(measurement: Measurement, metric: Metric) -> list[float]:
 
 
 def whole(measurement: Measurement, metric: Metric) -> float:
-    """A figure of the whole measurement: a percentile over all calls, or the median over the blocks."""
+    """A percentile over all calls, or the median over the blocks; not a number where no block has the figure."""
     if metric in PERCENTILES:
         return float(np.percentile(measurement.samples_ns, PERCENTILES[metric])) / 1e6
-    return float(np.median(of_blocks(measurement, metric)))
+    found = of_blocks(measurement, metric)
+    return float(np.median(found)) if found else math.nan
 
 
 def steady(measurement: Measurement) -> bool:

@@ -8,11 +8,12 @@ from pathlib import Path
 import msgspec
 
 from edgeproof.benchmarks.comparison import Comparison
+from edgeproof.benchmarks.merging import Merged
 from edgeproof.benchmarks.report import Report
 from edgeproof.runtime.atomic import write_bytes
 
-# report.json, and what `edgeproof compare --json` prints, are documents of these very structs.
-PUBLISHED: dict[str, type[msgspec.Struct]] = {"report": Report, "comparison": Comparison}
+# report.json of one machine and of several, and what `edgeproof compare --json` prints, are of these very structs.
+PUBLISHED: dict[str, type[msgspec.Struct]] = {"report": Report, "comparison": Comparison, "machines": Merged}
 
 
 def schema(name: str) -> bytes:

@@ -29,6 +29,7 @@ VERBS = (
     using.classify,
     using.benchmark,
     comparing.compare,
+    comparing.report,
     making.demo,
 )
 for verb in VERBS:

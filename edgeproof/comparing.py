@@ -54,3 +54,50 @@ def compare(
     else:
         compared.show(found)
     return found.status
+
+
+def report(
+    reports: Annotated[list[Path], typer.Argument(metavar="REPORT.json", help="Reports of one machine or more.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write report.json, report.md and report.html of all there.")
+    ] = None,
+    card: Annotated[
+        Path | None, typer.Option(metavar="README.md", help="Write a model card for the Hugging Face Hub.")
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the figures as CSV.")] = None,
+    name: Annotated[str, typer.Option(help="The model's name on the card; the first file's unless given.")] = "",
+    licence: Annotated[str, typer.Option("--license", help="On the card, as `Apache License 2.0`.")] = "",
+    model: Annotated[
+        Path | None, typer.Option(metavar="FILE.tflite", help="A measured file, to take the licence from.")
+    ] = None,
+    dataset: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="A data set's id on the Hub; may be repeated.")
+    ] = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Put the reports of several machines together, or make a model card or CSV of one."""
+    session.set_up(quiet)
+    from edgeproof import compared, examined
+    from edgeproof.benchmarks import card as cards
+    from edgeproof.benchmarks import merging, spreadsheet
+    from edgeproof.runtime.atomic import write_text
+
+    merged = merging.merge(reports)
+    first = merged.reports[0]
+    if card is not None and len(merged.reports) > 1:
+        raise ConfigError("--card: a card tells of one machine. Give one report.")
+    if out is not None:
+        merging.write(merged, out)
+    if card is not None:
+        licence = licence or (cards.license_of(model, first) if model is not None else "")
+        write_text(card, cards.card(first, cards.Told(name, licence, tuple(dataset or ()))))
+    if csv is not None:
+        write_text(csv, spreadsheet.table(merged))
+    if json:
+        examined.document(merged)
+    else:
+        compared.machines(merged)
+        for place in (out, card, csv):
+            if place is not None:
+                print(f"Written: {place}")
