@@ -10,7 +10,7 @@ from edgeproof.runtime import progress
 
 log = logging.getLogger(__name__)
 WORKER = child.command("worker")
-# A step of the progress bar, in seconds.
+# A step of the progress bar, in seconds: blocks advance it by what they are expected to take, so that the ETA is even.
 STEP_S = 0.1
 
 
@@ -28,7 +28,7 @@ def measure(
     order = abba(len(jobs), rounds)
     done = 0
     steps = [max(1, round(job.expected_s / STEP_S)) for job in jobs]
-    note = lambda: f"tenths of a second or so, block {done} of {len(order)}"  # noqa: E731
+    note = lambda: f"block {done} of {len(order)}"  # noqa: E731
     with progress.bar("Measuring", sum(steps[index] for index in order), note=note) as advance:
         for place, index in enumerate(order):
             block = kept.block(place) if kept is not None else None
