@@ -129,15 +129,14 @@ def _read(path: Path) -> tuple[Report, ...]:
 
 
 def _files(merged: Merged) -> list[tuple[str, list[tuple[Report, FileReport]]]]:
-    """Files by their content, each with the reports that hold it; a name that stands for two is told apart."""
-    found: dict[str, list[tuple[Report, FileReport]]] = {}
+    """Files by name and content, each with the reports that hold it; a name that stands for two is told apart."""
+    found: dict[tuple[str, str], list[tuple[Report, FileReport]]] = {}
     for report in merged.reports:
         for file in report.files:
-            found.setdefault(file.sha256, []).append((report, file))
-    names = [told[0][1].name for told in found.values()]
+            found.setdefault((file.name, file.sha256), []).append((report, file))
+    names = [name for name, _ in found]
     return [
-        (name if names.count(name) == 1 else f"{name} ({digest[:8]})", told)
-        for (digest, told), name in zip(found.items(), names, strict=True)
+        (name if names.count(name) == 1 else f"{name} ({digest[:8]})", told) for (name, digest), told in found.items()
     ]
 
 
