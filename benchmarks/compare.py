@@ -118,7 +118,7 @@ def _speed(old: FileReport, new: FileReport, terms: Terms, apart: bool, machine:
             if not all(sides):
                 continue
             reason = "another machine" if machine else ""
-            # Blocks that are far apart in one run tell of states of the machine that the other may not have met.
+            # A machine that changed during one run may have been another during the other.
             if not reason and apart and metric != "memory" and not (figures.steady(before) and figures.steady(now)):
                 reason = "unsteady"
             estimate = None if reason else deciding.ratio(*sides).widened(APART if apart else IN_TURN)

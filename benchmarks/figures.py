@@ -10,7 +10,7 @@ import numpy as np
 from edgeproof.benchmarks.blocks import Block, Measurement
 from edgeproof.benchmarks.comparison import Metric, Unit
 from edgeproof.benchmarks.report import FileReport
-from edgeproof.benchmarks.statistics import STEADY_RATIO
+from edgeproof.benchmarks.statistics import Summary
 from edgeproof.runtime.accuracy import Accuracy
 from edgeproof.runtime.contract import Verification
 
@@ -48,9 +48,8 @@ def whole(measurement: Measurement, metric: Metric) -> float:
 
 
 def steady(measurement: Measurement) -> bool:
-    """Whether the medians of the blocks agree, so that runs apart in time can be compared at all."""
-    medians = [float(np.median(block.samples_ns)) for block in measurement.blocks]
-    return max(medians) <= STEADY_RATIO * min(medians)
+    """Whether a report calls this measurement steady, so that it can be held against one of another time."""
+    return Summary.of(measurement).steady
 
 
 def top1(file: FileReport) -> Accuracy | None:
