@@ -54,8 +54,8 @@ class Estimate:
         more = Z * deviation
         return Estimate(
             self.value,
-            self.value - math.hypot(self.value - self.low, more),
-            self.value + math.hypot(self.high - self.value, more),
+            min(self.low, self.value - math.hypot(self.value - self.low, more)),
+            max(self.high, self.value + math.hypot(self.high - self.value, more)),
         )
 
 
