@@ -29,16 +29,19 @@ def measure(
     done = 0
     steps = [max(1, round(job.expected_s / STEP_S)) for job in jobs]
     note = lambda: f"block {done} of {len(order)}"  # noqa: E731
-    with progress.bar("Measuring", sum(steps[index] for index in order), note=note) as advance:
+    held = {place: kept.block(place) if kept is not None else None for place in range(len(order))}
+    # Blocks that are there already must not make the others look quick.
+    left = sum(steps[index] for place, index in enumerate(order) if held[place] is None)
+    with progress.bar("Measuring", left, note=note) as advance:
         for place, index in enumerate(order):
-            block = kept.block(place) if kept is not None else None
+            block = held[place]
+            done += 1
             if block is None:
                 block = run(jobs[index])
                 if kept is not None:
                     kept.add(place, block)
+                advance(steps[index])
             blocks[index].append(block)
-            done += 1
-            advance(steps[index])
     log.info("Measured %d blocks of %d jobs.", len(order), len(jobs))
     return tuple(Measurement(threads=job.threads, blocks=tuple(own)) for job, own in zip(jobs, blocks, strict=True))
 

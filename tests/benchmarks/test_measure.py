@@ -82,3 +82,18 @@ def test_the_bar_advances_by_the_seconds_that_a_block_is_expected_to_take(job, m
     assert [step for step, _ in steps] == [steps[0][0], steps[1][0], steps[1][0], steps[0][0]]
     assert steps[1][0] - steps[0][0] == 20  # 20 calls, 100 ms apart, in tenths of a second
     assert steps[-1][1].endswith("block 4 of 4")
+
+
+def test_blocks_that_are_there_already_do_not_count_for_the_bar(job, make_block, monkeypatch, tmp_path):
+    totals, steps = [], []
+
+    @contextmanager
+    def bar(description, total, *, note):
+        totals.append(total)
+        yield lambda step: steps.append((step, note()))
+
+    kept = Kept(tmp_path / "kept", "plan")
+    kept.add(0, make_block(1.0))
+    monkeypatch.setattr(progress, "bar", bar)
+    measure([job], rounds=2, run=lambda asked: make_block(2.0), kept=Kept(tmp_path / "kept", "plan"))
+    assert steps == [(totals[0], "block 2 of 2")]
