@@ -85,12 +85,7 @@ def _compared(
     machine: str,
     notes: tuple[str, ...],
 ) -> Comparison:
-    decisions = tuple(
-        decision
-        for old, new, _ in pairs
-        for decision in (*_speed(old, new, terms, apart, machine), *_true_everywhere(old, new, terms))
-        if terms.wanted(decision.metric)
-    )
+    decisions = tuple(decision for old, new, _ in pairs for decision in _file(old, new, terms, apart, machine))
     return Comparison(
         old=names[0],
         new=names[1],
@@ -105,9 +100,22 @@ def _compared(
     )
 
 
+def _file(old: FileReport, new: FileReport, terms: Terms, apart: bool, machine: str) -> Iterator[Decision]:
+    """Every decision about one file, and a refusal for each named metric that neither report knows."""
+    found = [*_speed(old, new, terms, apart, machine), *_true_everywhere(old, new, terms)]
+    yield from (decision for decision in found if terms.wanted(decision.metric))
+    for metric in terms.metrics or ():
+        if metric not in {decision.metric for decision in found}:
+            unit: Unit = "share" if metric in dict(figures.SHARES) else figures.UNITS.get(metric, "ms")
+            yield _refused(terms, metric, unit, new.name, "not measured")
+
+
 def _speed(old: FileReport, new: FileReport, terms: Terms, apart: bool, machine: str) -> Iterator[Decision]:
     """What is true of one machine alone, for every number of threads that both were measured with."""
     after = {measurement.threads: measurement for measurement in new.measurements}
+    if not any(measurement.threads in after for measurement in old.measurements):
+        for metric in figures.PERCENTILES:
+            yield _refused(terms, metric, "ms", new.name, "other numbers of threads")
     for before in (each for each in old.measurements if each.threads in after):
         now = after[before.threads]
         decided = partial(
@@ -136,6 +144,19 @@ def _true_everywhere(old: FileReport, new: FileReport, terms: Terms) -> Iterator
         counted = count(old), count(new)
         if counted != (None, None):
             yield _share(terms, metric, counted, different, file=new.name)
+
+
+def _refused(terms: Terms, metric: Metric, unit: Unit, file: str, reason: str) -> Decision:
+    """What cannot be told for want of figures."""
+    return Decision(
+        file=file,
+        metric=metric,
+        unit=unit,
+        verdict="cannot tell",
+        undecided=True,
+        required=terms.required(metric),
+        reason=reason,
+    )
 
 
 def _ratio(

@@ -139,6 +139,24 @@ def test_threads_that_one_report_lacks_are_left_out(report):
     assert {each.threads for each in compare(old, replace(old, files=files)).decisions} == {1, None}
 
 
+def test_reports_of_other_numbers_of_threads_cannot_be_told(report):
+    old = remeasured(report)
+    one, two = (
+        replace(old, files=tuple(replace(file, measurements=file.measurements[n : n + 1]) for file in old.files))
+        for n in (0, 1)
+    )
+    found = compare(one, two)
+    assert found.status == 2
+    assert by_metric(found, threads=None)["p50"].reason == "other numbers of threads"
+
+
+def test_a_named_metric_that_nobody_measured_cannot_be_told(make_report):
+    silent = remeasured(make_report(judged=False))
+    found = compare(silent, silent, Terms(metrics=("size", "top-1")))
+    assert (found.status, by_metric(found)["top-1"].reason) == (2, "not measured")
+    assert compare(silent, silent).status == 0
+
+
 def test_a_report_against_itself_shows_no_difference(report):
     whole = remeasured(report)
     found = compare(whole, whole)
