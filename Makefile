@@ -182,6 +182,10 @@ frameworks: peers-frameworks  ## the model of $(RUN) in Keras, ONNX Runtime, Ope
 soak: venv  ## a million classifications, ten thousand loads: memory, descriptors and threads (half an hour)
 	$(BIN)/python benchmarks/peers/soak.py
 
+.PHONY: false-alarms
+false-alarms: venv  ## how often compare errs under a background load of 2, and what slow-downs it finds (10 to 30 minutes)
+	$(BIN)/python benchmarks/peers/false_alarms.py
+
 .PHONY: clean
 clean:  ## remove what these targets made, but the environments and runs/
 	rm -rf demo build dist .typing .mypy_cache .ruff_cache .pytest_cache *.egg-info

@@ -1,6 +1,6 @@
 """How often `compare` calls two runs of one file different, and how often it finds an injected slow-down.
 
-    python benchmarks/peers/false_alarms.py [--pairs 100] [--processes 8] [--calls 50] [--busy 2] [--minutes 20]
+    python benchmarks/peers/false_alarms.py [--pairs 100] [--processes 12] [--calls 25] [--busy 2] [--minutes 30]
 
 Every trial measures one file four times, with the worker's own code, in fresh processes in turn: twice as it is, and
 with 5 % and 10 % added to each call by a busy wait inside it. `--busy` processes that do nothing but count run all the
@@ -45,10 +45,10 @@ def main() -> int:
     """Run the trials, print the counts as they grow, and say whether they are what was promised."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=int, default=100)
-    parser.add_argument("--processes", type=int, default=8)
-    parser.add_argument("--calls", type=int, default=50)
+    parser.add_argument("--processes", type=int, default=12)
+    parser.add_argument("--calls", type=int, default=25)
     parser.add_argument("--busy", type=int, default=2)
-    parser.add_argument("--minutes", type=float, default=20.0)
+    parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--decide", type=Path)
     given = parser.parse_args()
