@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from edgeproof.benchmarks import layer_errors, timing_pictures, wrong_answers
 from edgeproof.benchmarks import report as reports
-from edgeproof.benchmarks import timing_pictures
 from edgeproof.benchmarks.affinity import cores_for
 from edgeproof.benchmarks.blocks import BATCH, MIN_CALLS, Job, Measurement
 from edgeproof.benchmarks.described import Looked, described
@@ -108,7 +108,7 @@ def benchmark(
         load_after=load_average(),
         resumed_blocks=kept.resumed,
     )
-    write(report, folder, extra=extra)
+    write(report, folder, extra=(*_more(report, classifiers, judged), *extra))
     kept.clear()
     return report
 
@@ -122,6 +122,12 @@ def write(report: Report, folder: Path, *, extra: Sequence[Section] = ()) -> Non
         log.warning("report.html was left out: %s not found. Install edgeproof[report].", " and ".join(missing))
         return
     write_page(report, folder / "report.html", extra=extra)
+
+
+def _more(report: Report, classifiers: Sequence[Classifier], judged: LabelledPictures | None) -> tuple[Section, ...]:
+    """What the page shows beside the report: pictures, and a diagnosis that lies near a file."""
+    layers = layer_errors.sections([classifier.file.path for classifier in classifiers])
+    return (*wrong_answers.sections(report, classifiers, judged), *layers)
 
 
 def short_names(models: Sequence[Path]) -> tuple[str, ...]:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
-from edgeproof.benchmarks import sentences, tables
-from edgeproof.benchmarks.plots import plots
+from edgeproof.benchmarks import bars, confusion, details, plots, sentences, tables
+from edgeproof.benchmarks.overview import overview
 from edgeproof.benchmarks.report import Report
-from edgeproof.benchmarks.sections import Section
+from edgeproof.benchmarks.sections import Figure, Section
 from edgeproof.runtime import ConfigError
 from edgeproof.runtime.atomic import write_text
 
@@ -40,11 +40,13 @@ def html(report: Report, *, extra: Sequence[Section] = ()) -> str:
         raise ConfigError("The HTML page needs jinja2: install edgeproof[report].") from None
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["data_uri"] = _data_uri
-    machine = Section("Machine", table=tables.machine(report.environment))
+    environment.tests["drawn"] = _is_svg
+    machine = Section("Machine", table=tables.machine(report.environment, report.load_after))
     source = resources.files("edgeproof.benchmarks").joinpath(TEMPLATE).read_text(encoding="utf-8")
     return environment.from_string(source).render(
         report=report,
         summary=sentences.summary(report),
+        warnings=sentences.warnings(report),
         sections=[*sections(report), *extra, machine],
         title=title(report),
     )
@@ -58,14 +60,51 @@ def title(report: Report) -> str:
 
 def sections(report: Report) -> tuple[Section, ...]:
     """The report's own sections, in reading order; the machine and the command line end the page."""
+    return (*_figures_first(report), *_answers(report), *_behind(report))
+
+
+def _figures_first(report: Report) -> tuple[Section, ...]:
+    """What most readers come for: the files, and how fast they are."""
+    judged = any(file.quality for file in report.files)
     taken = tuple(f"{f.name}, taken for granted: {'; '.join(f.assumptions)}." for f in report.files if f.assumptions)
     synthetic = (sentences.SYNTHETIC,) if report.synthetic_pictures else ()
+    found, curves = details.all_of(report), _there(plots.scaling(report), plots.batches(report))
     return (
-        Section("Files", text=taken, table=tables.files(report)),
-        Section("Speed and memory", text=(*synthetic, sentences.ONE_MACHINE), table=tables.speed(report)),
-        Section("Plots", figures=plots(report)),
+        Section("Files", (*synthetic, sentences.ONE_MACHINE, *taken), table=overview(report)),
+        *((Section("Accuracy, latency and size", figures=(plots.trade_off(report),)),) if judged else ()),
+        Section("Latency", figures=(plots.latency(report),), table=found.get("Latency")),
+        Section("Cold start", figures=(bars.cold_start(report),), table=found.get("Cold start")),
+        Section("Threads and batches", figures=curves, table=tables.speed(report)),
     )
 
 
-def _data_uri(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode()
+def _answers(report: Report) -> tuple[Section, ...]:
+    if not any(file.quality for file in report.files):
+        return ()
+    worst = confusion.worst_table(report)
+    return (
+        Section("Accuracy", figures=confusion.matrices(report), table=tables.files(report)),
+        *((Section("Worst classes", table=worst),) if worst.rows else ()),
+    )
+
+
+def _behind(report: Report) -> tuple[Section, ...]:
+    """The measured details, those alone that the report has."""
+    pictures = {"Stages": _there(bars.stages(report)), "Memory": (bars.memory(report),)}
+    found = details.all_of(report)
+    titles = ("Stages", "Memory", "Offline", "Backends", "Operators")
+    made = (Section(title, figures=pictures.get(title, ()), table=found.get(title)) for title in titles)
+    return tuple(section for section in made if section.figures or section.table)
+
+
+def _there(*figures: Figure | None) -> tuple[Figure, ...]:
+    return tuple(figure for figure in figures if figure is not None)
+
+
+def _data_uri(image: bytes) -> str:
+    kind = "image/svg+xml" if _is_svg(image) else "image/png"
+    return f"data:{kind};base64,{base64.b64encode(image).decode()}"
+
+
+def _is_svg(image: bytes) -> bool:
+    return image.startswith(b"<?xml")

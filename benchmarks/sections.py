@@ -22,20 +22,22 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A PNG with its caption, and `alt`, which says what is to be seen for who cannot see it.
+    """An SVG or PNG with its caption, and `alt`, which says what is to be seen for who cannot see it.
 
-    An empty `alt` stands for the caption. `dark_png` is shown to readers who prefer dark pages.
+    An empty `alt` stands for the caption. `dark_image` is shown to readers who prefer dark pages; `small` ones stand
+    in a row.
     """
 
     caption: str
-    png: bytes
+    image: bytes
     alt: str = ""
-    dark_png: bytes | None = None
+    dark_image: bytes | None = None
+    small: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A titled part of the page: paragraphs, then a table, then figures."""
+    """A titled part of the page: paragraphs, then figures, then a table."""
 
     title: str
     text: Sequence[str] = ()
