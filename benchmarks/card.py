@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,8 +88,8 @@ def _result(report: Report, file: FileReport, told: Told) -> list[str]:
     found = top1(file)
     if found is None:
         return []
-    measured = report.data_name if file.quality is not None else "the test set of the file's verification"
-    dataset = told.datasets[0] if told.datasets else measured
+    measured = report.data_name if file.quality is not None else "test set of the verification"
+    dataset = told.datasets[0] if told.datasets else re.sub("[^a-z0-9]+", "-", measured.lower()).strip("-")
     metrics = [("accuracy", found.share, "Top-1")]
     if file.verification is not None:
         metrics.append(("accuracy_drop_points", file.verification.drop_points, "Drop of top-1 vs Keras, points"))

@@ -9,6 +9,11 @@ from edgeproof.benchmarks.tables import NONE, mb, threads, three_digits
 
 HEADER = ("Metric", "Threads", "Old", "New", "Change [95 %]", "Decision")
 HEADINGS = ("No regression", "Regression", "Cannot tell")
+LONGER = "What cannot be told: measure longer on an idle machine."
+TOGETHER = (
+    ", or both files in one run, whose blocks take turns (`edgeproof benchmark OLD.tflite NEW.tflite`, then `compare` "
+    "with its report alone)."
+)
 NAMES = {
     "cold-start": "cold start",
     "memory": "peak memory",
@@ -79,10 +84,8 @@ def remarks(comparison: Comparison) -> tuple[str, ...]:
         found.append(f"Also different: {'; '.join(comparison.notes)}.")
     loose = [each for each in comparison.decisions if each.undecided and each.reason != "another machine"]
     if any(each.required and each.unit != "share" for each in loose):
-        found.append(
-            "What cannot be told: measure longer on an idle machine, or both files in one run, whose blocks "
-            "take turns (`edgeproof benchmark OLD.tflite NEW.tflite`, then `compare` with its report alone)."
-        )
+        in_turn = any(pair.by == "order" for pair in comparison.pairs)
+        found.append(LONGER if in_turn else f"{LONGER.removesuffix('.')}{TOGETHER}")
     return tuple(found)
 
 

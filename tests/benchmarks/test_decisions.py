@@ -72,6 +72,8 @@ def test_the_sentence_says_why_nothing_can_be_told():
         "p10 of a.tflite (unsteady)."
     )
     assert "both files in one run" in decisions.remarks(comparison(DOUBT))[0]
+    in_turn = (Pair(old="b.tflite", new="a.tflite", by="order"),)
+    assert decisions.remarks(comparison(DOUBT, pairs=in_turn)) == (decisions.LONGER,)
 
 
 def test_another_machine_is_told_once():
