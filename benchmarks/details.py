@@ -169,7 +169,7 @@ def _backend(file: FileReport, each: Backend) -> tuple[str, ...]:
     return (
         *named,
         three_digits(taken / 1e6),
-        f"{faster:.2f}",
+        three_digits(faster),
         f"{each.largest_difference:.2g}",
         f"{each.flips} of {each.pictures}",
     )
