@@ -143,6 +143,21 @@ $(PEERS)/wheels/.downloaded: constraints-peers-models.txt
 	$(PIP) download $(WHEELS) -r $< -d $(@D)
 	@touch $@
 
+# What opens the page in Chromium, which must be on the PATH; the lock file holds checksums and no addresses.
+$(PEERS)/page/.installed: benchmarks/peers/page/package.json benchmarks/peers/page/package-lock.json
+	@mkdir -p $(@D)
+	cp $^ $(@D)
+	cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.PHONY: peers-page
+peers-page: venv $(PEERS)/page/.installed  ## report.html in headless Chromium: overflow, requests, axe-core (needs node)
+	EDGEPROOF_PEERS=$(PEERS) $(BIN)/python -m pytest -m peer -rs tests/peers/test_page_accessibility.py
+
+.PHONY: pictures
+pictures: demo $(PEERS)/page/.installed  ## the screenshots in docs/pictures, from the demo's page
+	EDGEPROOF_PEERS=$(PEERS) $(BIN)/python benchmarks/peers/screenshots.py demo/report.html docs/pictures
+
 .PHONY: peers-installed
 peers-installed: venv $(PEERS)/mediapipe/.installed $(PEERS)/litert/.installed
 
