@@ -28,7 +28,7 @@ demo: venv  ## the whole way on embedded data, ending with one HTML report
 
 .PHONY: test
 test: venv  ## all tests but those of peers and of minutes (under 6 minutes on 2 cores)
-	$(BIN)/python -m pytest -m 'not peer and not data and not long'
+	$(BIN)/python -m pytest -m 'not peer and not data and not long' -n logical --maxprocesses 4 --dist loadfile
 
 .PHONY: check
 check: venv typing  ## ruff, mypy --strict, and the rules about layers, layout and packaging

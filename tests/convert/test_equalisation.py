@@ -157,7 +157,7 @@ def test_two_dense_layers_are_equalised(new_layers, coloured):
 def test_a_layer_before_groups_is_left_alone(new_layers, coloured):
     layers, draw = new_layers(4), np.random.default_rng(0)
     hidden = layers.conv(layers.pixels, draw.standard_normal((4, 1, 1, 3)), np.zeros(4), activation="RELU6")
-    grouped = layers.conv(hidden, draw.standard_normal((4, 1, 1, 2)), np.zeros(4), activation="TANH")
+    grouped = layers.conv(hidden, draw.standard_normal((4, 1, 1, 2)), np.zeros(4), activation="RELU_N1_TO_1")
     graph = layers.graph(layers.mean(grouped))
     before = outputs(graph, coloured(5, 4))
     assert equalise(graph, coloured(20, 4)) == 0
