@@ -18,6 +18,7 @@ from edgeproof.runtime.atomic import write_text
 log = logging.getLogger(__name__)
 TEMPLATE = "page.html.jinja"
 SIZE_LIMIT = 3_000_000
+LONGEST_TITLE = 60
 
 
 def write_page(report: Report, path: str | Path, *, extra: Sequence[Section] = ()) -> None:
@@ -53,9 +54,11 @@ def html(report: Report, *, extra: Sequence[Section] = ()) -> str:
 
 
 def title(report: Report) -> str:
-    """The page's heading."""
-    names = ", ".join(file.name for file in report.files)
-    return f"Benchmark of {names}" if len(report.files) <= 2 else f"Benchmark of {len(report.files)} model files"
+    """The page's heading: the files' names where they are short enough for one."""
+    names = " and ".join(file.name for file in report.files)
+    if len(report.files) == 1 or len(names) <= LONGEST_TITLE:
+        return f"Benchmark of {names}"
+    return f"Benchmark of {len(report.files)} model files"
 
 
 def sections(report: Report) -> tuple[Section, ...]:

@@ -15,8 +15,8 @@ from PIL import Image
 
 PEERS = Path(__file__).parent
 MODULES = PEERS.parents[1] / os.environ.get("EDGEPROOF_PEERS", ".venv-peers") / "page" / "node_modules"
-DESKTOP_PX, TELEPHONE_PX, COLUMNS, GAP_PX = 1500, 1000, 3, 24
-COLOURS = 96
+DESKTOP_PX, TELEPHONE_PX, COLUMNS, GAP_PX = 1640, 1000, 3, 24
+COLOURS = 128
 
 
 def main() -> None:
@@ -48,8 +48,9 @@ def columns(whole: Image.Image) -> Image.Image:
 
 
 def save(picture: Image.Image, path: Path) -> None:
-    """As a PNG of few colours, which flat pictures do not miss."""
-    picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    """As a PNG of few colours, which flat pictures do not miss; the method keeps rare ones, such as those of plots."""
+    few = picture.convert("RGB").quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    few.save(path, optimize=True)
     print(f"{path}: {path.stat().st_size / 1e3:.0f} kB")
 
 

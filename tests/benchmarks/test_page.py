@@ -7,7 +7,7 @@ import pytest
 
 from edgeproof.benchmarks import page as page_module
 from edgeproof.benchmarks.blocks import Measurement
-from edgeproof.benchmarks.page import SIZE_LIMIT, html, write_page
+from edgeproof.benchmarks.page import SIZE_LIMIT, html, title, write_page
 from edgeproof.benchmarks.sections import Figure, Section, Table
 from edgeproof.runtime import ConfigError
 
@@ -99,6 +99,13 @@ def test_extra_sections_are_shown_and_their_markup_is_not_obeyed(page):
     assert "<b>loud</b>" in reader.text
     assert "epoch one" in reader.text
     assert not reader.all("b")
+
+
+def test_long_names_do_not_make_a_title(make_report):
+    report = make_report()
+    assert title(report) == "Benchmark of tiny-float32.tflite and tiny-int8.tflite"
+    long = msgspec.structs.replace(report.files[0], name="x" * 50 + ".tflite")
+    assert title(make_report(files=(long, report.files[1]))) == "Benchmark of 2 model files"
 
 
 def test_synthetic_pictures_and_unstable_figures_are_owned_up_to(make_report, make_block):
