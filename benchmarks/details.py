@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from edgeproof.benchmarks.blocks import Measurement, Stages
+from edgeproof.benchmarks.blocks import Measurement
 from edgeproof.benchmarks.report import Backend, FileReport, Report
 from edgeproof.benchmarks.sections import Table
 from edgeproof.benchmarks.statistics import Summary, intervals, throughput
@@ -88,12 +88,14 @@ def stages(report: Report) -> Table:
     for file in report.files:
         measured = [b.stages for m in file.measurements[:1] for b in m.blocks if b.stages is not None]
         if measured:
-            apart = [_pooled_ms(measured, f"{stage}_ns") for stage in STAGES]
-            whole = _pooled_ms(measured, "together_ns")
-            rows.append((file.name, *map(three_digits, apart), three_digits(sum(apart)), three_digits(whole)))
+            # Of each picture, because medians do not add up where calls are interrupted.
+            apart = np.hstack([[getattr(each, f"{stage}_ns") for stage in STAGES] for each in measured])
+            whole = np.concatenate([each.together_ns for each in measured])
+            figures = (*np.median(apart, axis=1), np.median(apart.sum(axis=0)), np.median(whole))
+            rows.append((file.name, *(three_digits(float(ns) / 1e6) for ns in figures)))
     return Table(
         f"From picture file to best labels, ms, medians, with {report.stage_files or 'picture files'}. Stages apart, "
-        "their sum, and one call of Classifier.classify.",
+        "their sum (the median of the pictures' sums), and one call of Classifier.classify.",
         ("File", "Decode", "Resize", "Quantise", "Invoke", "Top-k", "Sum", "Together"),
         tuple(rows),
     )
@@ -154,10 +156,6 @@ def _latency(measurement: Measurement) -> tuple[str, ...]:
     halves = one.stability.halves
     itself = NONE if halves is None else f"{halves.value:.2f} [{halves.low:.2f}–{halves.high:.2f}]"
     return (*told, early, *paced, f"{one.warm_up_calls:.0f}", itself)
-
-
-def _pooled_ms(measured: Sequence[Stages], field: str) -> float:
-    return float(np.median(np.concatenate([getattr(each, field) for each in measured]))) / 1e6
 
 
 def _backend(file: FileReport, each: Backend) -> tuple[str, ...]:

@@ -88,6 +88,19 @@ def test_stages_stand_apart_summed_and_together(full):
     assert (row["Decode"], row["Invoke"], row["Sum"], row["Together"]) == ("2.00", "4.00", "7.03", "7.10")
 
 
+def test_stages_are_summed_picture_by_picture(full):
+    file = full.files[0]
+    block = file.measurements[0].blocks[0]
+    # Two stages that are slow on different pictures: their medians say nothing of it.
+    uneven = msgspec.structs.replace(
+        block.stages, decode_ns=(2_000_000, 2_000_000, 9_000_000), invoke_ns=(9_000_000, 4_000_000, 4_000_000)
+    )
+    measurement = msgspec.structs.replace(file.measurements[0], blocks=(msgspec.structs.replace(block, stages=uneven),))
+    changed = msgspec.structs.replace(full, files=(msgspec.structs.replace(file, measurements=(measurement,)),))
+    (row,) = rows_of(changed, "Stages")
+    assert (row["Decode"], row["Invoke"], row["Sum"]) == ("2.00", "4.00", "12.0")
+
+
 def test_memory_names_the_delegate_and_its_share(full):
     (row,) = rows_of(full, "Memory")
     assert (row["Activations"], row["Delegate"]) == ("1.50", "XNNPACK: 11 of 12 operators")
