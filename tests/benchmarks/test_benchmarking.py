@@ -1,5 +1,6 @@
 import json
 import logging
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -24,15 +25,16 @@ def instant(monkeypatch, make_block):
 
 
 def test_two_files_become_a_report_of_raw_samples_and_accuracy(
-    tiny_model_path, tiny_int8_path, tiny_pictures, tmp_path
+    tiny_model_path, tiny_int8_path, tiny_pictures, tmp_path, monkeypatch
 ):
+    monkeypatch.setattr(benchmarking, "QUICK", replace(benchmarking.QUICK, rounds=2))
     out = tmp_path / "report"
     models = [tiny_model_path, tiny_int8_path]
     report = benchmark(models, out=out, pictures=tiny_pictures, data_name="colours", threads=[1], quick=True)
     assert [file.name for file in report.files] == ["tiny-float32.tflite", "tiny-int8.tflite"]
     assert [file.recipe for file in report.files] == ["float32", "int8"]
     assert [file.quality.top1_correct for file in report.files] == [36, 36]
-    assert [len(m.samples_ns) for file in report.files for m in file.measurements] == [80, 80]
+    assert [len(m.samples_ns) for file in report.files for m in file.measurements] == [40, 40]
     assert report.files[1].verification.drop_points == 1.0
     assert reports.read(out / "report.json") == report
     assert "90.0 % [76.9–96.0]" in (out / "report.md").read_text(encoding="utf-8")
