@@ -25,7 +25,7 @@ MOST_NAMES = 20
 MOST_COUNTED = 12
 MISTAKES_TOLD = 3
 CLASSES_TOLD = 5
-HEIGHT_IN = 4.0
+HEIGHT_IN = 4.5
 
 Counts = NDArray[np.float64]
 Show = Callable[["Axes", Theme], "AxesImage"]
@@ -138,7 +138,7 @@ def _drawn(caption: str, alt: str, labels: tuple[str, ...], meaning: str, show: 
         axes.set_yticks(places, names)
         axes.set_xlabel("answer" if few else "answer (number of the class)")
         axes.set_ylabel("true class")
-        bar = axes.figure.colorbar(image, ax=axes, shrink=0.8)
+        bar = axes.figure.colorbar(image, ax=axes, location="top", shrink=0.9, aspect=30)
         bar.set_label(meaning)
         if len(labels) <= MOST_COUNTED:
             _write(axes, image, counts)

@@ -162,8 +162,9 @@ def first(file: FileReport) -> Summary:
 
 
 def wrapped(file: FileReport) -> str:
-    """A file's name in two short lines, for the side of a plot."""
-    return "\n".join(textwrap.wrap(file.name.removesuffix(".tflite"), 18, max_lines=2, placeholder="…"))
+    """A file's name in two short lines, for the side of a plot; of a longer one the end, which tells files apart."""
+    lines = textwrap.wrap(file.name.removesuffix(".tflite"), 19)
+    return "\n".join(lines if len(lines) <= 2 else [f"…{lines[-2]}", lines[-1]])
 
 
 def _shortened(file: FileReport, more: str = "") -> str:

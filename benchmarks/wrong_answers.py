@@ -56,7 +56,7 @@ def _of_class(classifier: Classifier, pictures: LabelledPictures, index: int) ->
 
 
 def _figure(picture: Pixels, true: str, answer: str, probability: float) -> Figure:
-    sure = f"{probability * 100:.0f} %"
+    sure = f"{probability * 100:.0f}\u00a0%"
     alt = f"A picture of the class {true}, answered {answer} with {sure}."
     return Figure(f"{true} → {answer}, {sure}", _tile(picture), alt, small=True)
 

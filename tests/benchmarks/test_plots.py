@@ -48,6 +48,16 @@ def test_what_was_not_swept_is_not_drawn(make_report):
     assert plots.batches(report) is None
 
 
+def test_long_names_keep_the_end_that_tells_them_apart(make_report):
+    file = make_report().files[0]
+    named = msgspec.structs.replace(file, name="a-very-long-name-of-a-model-with-much-in-it-100-96-int8.tflite")
+    lines = plots.wrapped(named).split("\n")
+    assert len(lines) == 2
+    assert lines[0].startswith("…")
+    assert lines[1].endswith("int8")
+    assert plots.wrapped(file) == "tiny-float32"
+
+
 def test_more_files_than_colours_can_be_drawn(make_report):
     pytest.importorskip("matplotlib", reason="needs the report extra")
     report = make_report()
