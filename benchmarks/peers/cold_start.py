@@ -1,6 +1,9 @@
 """From a new process to the first label: edgeproof, TensorFlow's own interpreter, MediaPipe, and a bare script.
 
-python benchmarks/peers/cold_start.py [--rounds 9]
+python benchmarks/peers/cold_start.py [--rounds 9] [--python ENVIRONMENT/bin/python]
+
+`--python` runs edgeproof and the bare script in another environment, such as one with the wheel that users install; an
+editable installation takes longer to start.
 """
 
 from __future__ import annotations
@@ -56,16 +59,18 @@ def main() -> None:
     """Measure, and print ratios."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=9)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--python", type=Path, default=Path(sys.executable))
+    arguments = parser.parse_args()
+    rounds, python = arguments.rounds, arguments.python.absolute()
     model = models.path(models.CLASSIFIER)
     with tempfile.TemporaryDirectory() as scratch:
         picture = Path(scratch) / "picture.png"
         Image.open(io.BytesIO(golden.read(modelfile.read(model)).pictures[0])).resize((96, 96)).save(picture)
-        command = Path(sys.executable).with_name("edgeproof")
+        command = python.with_name("edgeproof")
         commands = {
-            "edgeproof Classifier": [sys.executable, "-c", EDGEPROOF, model, picture],
+            "edgeproof Classifier": [python, "-c", EDGEPROOF, model, picture],
             "edgeproof classify": [command, "classify", model, picture],
-            "bare script": [sys.executable, "-c", BARE, model, picture],
+            "bare script": [python, "-c", BARE, model, picture],
             "tf.lite.Interpreter": [sys.executable, "-c", TENSORFLOW, model, picture],
         }
         if MEDIAPIPE.is_file():
