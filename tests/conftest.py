@@ -4,6 +4,7 @@ The mean colour of a picture goes through one fully connected layer and a softma
 a file, in float32 or with uint8 input and output, and with the contract and labels of a shipped file.
 """
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from PIL import Image
 
-from edgeproof.runtime import contract, labels, modelfile
+from edgeproof.runtime import contract, labels, modelfile, progress
 from edgeproof.runtime.contract import Contract, Quantisation, TensorFormat, Verification
 from edgeproof.runtime.graph import Graph
 from edgeproof.runtime.interpreter import Runner
@@ -154,6 +155,17 @@ VERIFICATION = Verification(
     largest_margin_of_a_different_answer=0.02,
     ties=0,
 )
+
+
+@pytest.fixture(autouse=True)
+def no_command_line_before(monkeypatch):
+    """Undo what a command line does to its process: tests run in any order, and some commands were quiet."""
+    monkeypatch.setattr(progress, "_quiet", False)
+    logger = logging.getLogger("edgeproof")
+    level, handlers = logger.level, logger.handlers
+    yield
+    logger.setLevel(level)
+    logger.handlers = handlers
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,5 @@ def test_operators_that_do_not_run_alone_leave_the_profile_out_and_say_so(tiny_m
 
     monkeypatch.setattr(module.profiling, "profile", refuse)
     classifier = Classifier(tiny_model_path)
-    # A command line that was quiet earlier in this process leaves it so.
-    caplog.set_level("WARNING", logger="edgeproof")
     assert described("tiny", classifier, (), looked(classifier, profile=True)).profile is None
     assert "operator 3 cannot" in caplog.text
