@@ -98,8 +98,8 @@ def share_change(old: tuple[int, int], new: tuple[int, int], different: int | No
     """The change of a share in points, from (counted, of all) on each side: Agresti and Caffo's interval.
 
     With `different`, both sides are the same pictures, of which at most so many were answered differently, none of them
-    for 0; the interval is then the paired one of Bonett and Price (2012) with all of those as flips. (Agresti and Caffo,
-    "Simple and effective confidence intervals for proportions", The American Statistician 54, 2000.)
+    for 0; the interval is then the paired one of Bonett and Price (2012) with all of those as flips. See Agresti and
+    Caffo, "Simple and effective confidence intervals for proportions", The American Statistician 54 (2000).
     """
     (before, n), (after, m) = old, new
     value = 100 * (after / m - before / n)
