@@ -161,11 +161,10 @@ VERIFICATION = Verification(
 def no_command_line_before(monkeypatch):
     """Undo what a command line does to its process: tests run in any order, and some commands were quiet."""
     monkeypatch.setattr(progress, "_quiet", False)
+    # Now, and not afterwards: a fixture of many tests may have run a command before this test began.
     logger = logging.getLogger("edgeproof")
-    level, handlers = logger.level, logger.handlers
-    yield
-    logger.setLevel(level)
-    logger.handlers = handlers
+    monkeypatch.setattr(logger, "handlers", [])
+    logger.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")
