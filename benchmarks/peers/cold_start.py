@@ -79,7 +79,8 @@ def main() -> None:
 
         def timed(name: str) -> Callable[[], float]:
             def once() -> float:
-                found: Process = run(commands[name], TF_CPP_MIN_LOG_LEVEL="3")
+                # Not in the repository, whose folders would be taken for what is installed.
+                found: Process = run(commands[name], folder=Path(scratch), TF_CPP_MIN_LOG_LEVEL="3")
                 peaks[name].append(found.peak_mb)
                 return found.seconds
 

@@ -31,17 +31,12 @@ class Process:
     stdout: str
 
 
-def run(command: Sequence[str | Path], **environment: str) -> Process:
-    """Run a command and measure it. Raises `RuntimeError` with its stderr when it fails."""
-    # Not in the repository, whose folders would be taken for what is installed.
-    with (
-        tempfile.TemporaryFile() as out,
-        tempfile.TemporaryFile() as err,
-        tempfile.TemporaryDirectory() as elsewhere,
-    ):
+def run(command: Sequence[str | Path], *, folder: Path = ROOT, **environment: str) -> Process:
+    """Run a command in a folder and measure it. Raises `RuntimeError` with its stderr when it fails."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         start = time.perf_counter()
         child = subprocess.Popen(
-            [str(part) for part in command], stdout=out, stderr=err, env={**os.environ, **environment}, cwd=elsewhere
+            [str(part) for part in command], stdout=out, stderr=err, env={**os.environ, **environment}, cwd=folder
         )
         # Of this child alone: RUSAGE_CHILDREN would be the peak of all of them so far.
         _, status, usage = os.wait4(child.pid, 0)
