@@ -10,7 +10,7 @@ from edgeproof.runtime.anatomy import Anatomy
 from edgeproof.runtime.findings import Rule, Seen, listed
 from edgeproof.runtime.graph import WEIGHTED
 from edgeproof.runtime.operator_versions import NEWEST, RUNTIME
-from edgeproof.runtime.specimen import Specimen
+from edgeproof.runtime.specimen import Specimen, of_anatomy
 
 # Custom operators that LiteRT's Python package brings.
 BROUGHT = {"TFLite_Detection_PostProcess", "Mfcc", "AudioSpectrogram", "NumericVerify"}
@@ -36,10 +36,8 @@ def _known_custom(specimen: Specimen) -> Iterator[Seen]:
     yield from _operators(body, [number for number, kind in _custom(body) if kind in BROUGHT] if body else [])
 
 
-def _too_new(specimen: Specimen) -> Iterator[Seen]:
-    body = specimen.anatomy
-    if body is None:
-        return
+@of_anatomy
+def _too_new(body: Anatomy) -> Iterator[Seen]:
     found: dict[str, int] = {}
     for number, kind in enumerate(body.kinds):
         if not body.is_custom(number) and body.version(number) > NEWEST.get(kind, 0):
@@ -131,10 +129,8 @@ def _no_probabilities(specimen: Specimen) -> Iterator[Seen]:
         yield Seen(f"the last operator is {body.title(maker)}; there is no softmax", (body.title(maker),))
 
 
-def _idle(specimen: Specimen) -> Iterator[Seen]:
-    body = specimen.anatomy
-    if body is None:
-        return
+@of_anatomy
+def _idle(body: Anatomy) -> Iterator[Seen]:
     wanted = set(body.outputs) | set(body.takers)
     yield from _operators(body, [n for n, given in enumerate(body.gives) if given and not wanted & set(given)])
 

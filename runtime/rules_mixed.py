@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from edgeproof.runtime.anatomy import CONVOLUTIONS, Anatomy
 from edgeproof.runtime.findings import Rule, Seen
 from edgeproof.runtime.rules_graph import titled
-from edgeproof.runtime.specimen import Specimen
+from edgeproof.runtime.specimen import Specimen, of_anatomy
 
 
 def _islands(specimen: Specimen) -> Iterator[Seen]:
@@ -40,10 +40,8 @@ def _between(body: Anatomy, start: int) -> set[int]:
     return reached
 
 
-def _back_to_back(specimen: Specimen) -> Iterator[Seen]:
-    body = specimen.anatomy
-    if body is None:
-        return
+@of_anatomy
+def _back_to_back(body: Anatomy) -> Iterator[Seen]:
     found = []
     for number in body.of_kind("QUANTIZE", "DEQUANTIZE"):
         other = "DEQUANTIZE" if body.kinds[number] == "QUANTIZE" else "QUANTIZE"
@@ -71,10 +69,8 @@ def _hybrids(body: Anatomy, kinds: Sequence[str]) -> list[int]:
     return [n for n in numbers if body.is_float(body.takes[n][0]) and body.is_integer(body.takes[n][1])]
 
 
-def _half_floats(specimen: Specimen) -> Iterator[Seen]:
-    body = specimen.anatomy
-    if body is None:
-        return
+@of_anatomy
+def _half_floats(body: Anatomy) -> Iterator[Seen]:
     halves = [t for t in range(len(body.graph.tensors)) if body.dtype(t) == "float16" and body.stored(t)]
     upcast = [t for t in halves if any(body.kinds[taker] == "DEQUANTIZE" for taker in body.takers.get(t, []))]
     if upcast:

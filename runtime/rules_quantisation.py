@@ -11,7 +11,7 @@ from edgeproof.runtime.anatomy import Anatomy
 from edgeproof.runtime.findings import Rule, Seen
 from edgeproof.runtime.graph import WEIGHTED
 from edgeproof.runtime.rules_graph import PASSING, titled
-from edgeproof.runtime.specimen import Specimen
+from edgeproof.runtime.specimen import Specimen, of_anatomy
 
 LIMITS = {
     **{"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767)},
@@ -29,10 +29,8 @@ TYING_CLASSES = 10
 TINY = float(np.finfo(np.float32).tiny)
 
 
-def _per_tensor_depthwise(specimen: Specimen) -> Iterator[Seen]:
-    body = specimen.anatomy
-    if body is None:
-        return
+@of_anatomy
+def _per_tensor_depthwise(body: Anatomy) -> Iterator[Seen]:
     wrong = []
     for number in body.weighted():
         weights = body.takes[number][1]
@@ -98,10 +96,8 @@ def _ties(specimen: Specimen) -> Iterator[Seen]:
         yield Seen(f"{specimen.classes} classes share {256} values, a step of {step:.4g}", (body.name(tensor),))
 
 
-def _wide_ranges(specimen: Specimen) -> Iterator[Seen]:
-    body = specimen.anatomy
-    if body is None:
-        return
+@of_anatomy
+def _wide_ranges(body: Anatomy) -> Iterator[Seen]:
     wrong, worst = [], 1.0
     for number in body.of_kind(*WEIGHTED, "ADD", "MUL"):
         limits = ENDS.get(body.activation(number))

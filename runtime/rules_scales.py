@@ -11,17 +11,15 @@ from numpy.typing import NDArray
 from edgeproof.runtime.anatomy import Anatomy
 from edgeproof.runtime.findings import Rule, Seen, listed
 from edgeproof.runtime.rules_quantisation import LIMITS, MOVING, TINY
-from edgeproof.runtime.specimen import Specimen
+from edgeproof.runtime.specimen import Specimen, of_anatomy
 
 # LiteRT's kernels tolerate a bias that is off by this share of a step of the output.
 BIAS_TOLERANCE = 0.02
 LARGEST_MULTIPLIER = 256.0
 
 
-def _impossible(specimen: Specimen) -> Iterator[Seen]:
-    body = specimen.anatomy
-    if body is None:
-        return
+@of_anatomy
+def _impossible(body: Anatomy) -> Iterator[Seen]:
     wrong = []
     for tensor in _quantised(body):
         scales = body.scales(tensor)
@@ -31,10 +29,8 @@ def _impossible(specimen: Specimen) -> Iterator[Seen]:
     yield from _tensors(body, wrong)
 
 
-def _zero_points(specimen: Specimen) -> Iterator[Seen]:
-    body = specimen.anatomy
-    if body is None:
-        return
+@of_anatomy
+def _zero_points(body: Anatomy) -> Iterator[Seen]:
     wrong = []
     for tensor in _quantised(body):
         least, most = LIMITS.get(body.dtype(tensor), (0, 0))
@@ -44,10 +40,8 @@ def _zero_points(specimen: Specimen) -> Iterator[Seen]:
     yield from _tensors(body, wrong)
 
 
-def _counts(specimen: Specimen) -> Iterator[Seen]:
-    body = specimen.anatomy
-    if body is None:
-        return
+@of_anatomy
+def _counts(body: Anatomy) -> Iterator[Seen]:
     wrong = []
     for tensor in _quantised(body):
         scales, shape = len(body.scales(tensor)), body.shape(tensor)
@@ -58,10 +52,8 @@ def _counts(specimen: Specimen) -> Iterator[Seen]:
     yield from _tensors(body, wrong)
 
 
-def _asymmetric(specimen: Specimen) -> Iterator[Seen]:
-    body = specimen.anatomy
-    if body is None:
-        return
+@of_anatomy
+def _asymmetric(body: Anatomy) -> Iterator[Seen]:
     wrong = []
     for number in body.weighted():
         weights = body.takes[number][1]
@@ -71,10 +63,8 @@ def _asymmetric(specimen: Specimen) -> Iterator[Seen]:
     yield from _tensors(body, wrong)
 
 
-def _biases(specimen: Specimen) -> Iterator[Seen]:
-    body = specimen.anatomy
-    if body is None:
-        return
+@of_anatomy
+def _biases(body: Anatomy) -> Iterator[Seen]:
     wrong = []
     for number in body.weighted():
         taken = body.takes[number]
@@ -93,10 +83,8 @@ def _biases(specimen: Specimen) -> Iterator[Seen]:
     yield from _tensors(body, wrong)
 
 
-def _multipliers(specimen: Specimen) -> Iterator[Seen]:
-    body = specimen.anatomy
-    if body is None:
-        return
+@of_anatomy
+def _multipliers(body: Anatomy) -> Iterator[Seen]:
     wrong = []
     for number in body.weighted():
         if not body.gives[number]:
@@ -111,10 +99,8 @@ def _multipliers(specimen: Specimen) -> Iterator[Seen]:
     yield from _tensors(body, wrong)
 
 
-def _moved(specimen: Specimen) -> Iterator[Seen]:
-    body = specimen.anatomy
-    if body is None:
-        return
+@of_anatomy
+def _moved(body: Anatomy) -> Iterator[Seen]:
     wrong = []
     for number in body.of_kind(*MOVING):
         if not body.takes[number] or not body.gives[number]:

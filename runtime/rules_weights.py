@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgeproof.runtime.anatomy import CONVOLUTIONS, Anatomy
 from edgeproof.runtime.findings import Rule, Seen, listed
-from edgeproof.runtime.specimen import Specimen
+from edgeproof.runtime.specimen import Specimen, of_anatomy
 
 # Filters whose largest weight is so few steps from zero have next to no shape left.
 FEW_STEPS = 3
@@ -21,10 +21,8 @@ INT32 = 2**31 - 1
 EIGHT_BITS = 255
 
 
-def _not_finite(specimen: Specimen) -> Iterator[Seen]:
-    body = specimen.anatomy
-    if body is None:
-        return
+@of_anatomy
+def _not_finite(body: Anatomy) -> Iterator[Seen]:
     wrong, words = [], []
     for tensor, values in _floats(body):
         bad = int(np.isnan(values).sum())
@@ -37,10 +35,8 @@ def _not_finite(specimen: Specimen) -> Iterator[Seen]:
         yield Seen(listed(words), tuple(wrong))
 
 
-def _dead(specimen: Specimen) -> Iterator[Seen]:
-    body = specimen.anatomy
-    if body is None:
-        return
+@of_anatomy
+def _dead(body: Anatomy) -> Iterator[Seen]:
     words, wrong, dead = [], [], 0
     for number in body.weighted():
         filters = _filters(body, number)
@@ -56,10 +52,8 @@ def _dead(specimen: Specimen) -> Iterator[Seen]:
         yield Seen(f"{dead} filters are zero: {listed(words)}", tuple(wrong))
 
 
-def _crushed(specimen: Specimen) -> Iterator[Seen]:
-    body = specimen.anatomy
-    if body is None:
-        return
+@of_anatomy
+def _crushed(body: Anatomy) -> Iterator[Seen]:
     words, wrong = [], []
     for number in body.weighted():
         weights = body.takes[number][1]
@@ -77,10 +71,8 @@ def _crushed(specimen: Specimen) -> Iterator[Seen]:
         yield Seen(f"filters of at most {FEW_STEPS} steps of 127: {listed(words)}", tuple(wrong))
 
 
-def _subnormal(specimen: Specimen) -> Iterator[Seen]:
-    body = specimen.anatomy
-    if body is None:
-        return
+@of_anatomy
+def _subnormal(body: Anatomy) -> Iterator[Seen]:
     words, wrong = [], []
     for tensor, values in _floats(body):
         if values.dtype == np.float32:
@@ -92,10 +84,8 @@ def _subnormal(specimen: Specimen) -> Iterator[Seen]:
         yield Seen(listed(words), tuple(wrong))
 
 
-def _large_biases(specimen: Specimen) -> Iterator[Seen]:
-    body = specimen.anatomy
-    if body is None:
-        return
+@of_anatomy
+def _large_biases(body: Anatomy) -> Iterator[Seen]:
     words, wrong = [], []
     for number in body.weighted():
         taken = body.takes[number]

@@ -6,7 +6,7 @@ import io
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from edgeproof.runtime.anatomy import Anatomy
 from edgeproof.runtime.contract import CONTRACT_NAME, LABELS_NAME, Contract
 from edgeproof.runtime.errors import ModelError
 from edgeproof.runtime.extents import Extents
+from edgeproof.runtime.findings import Seen
 from edgeproof.runtime.graph import Graph
 from edgeproof.runtime.modelfile import ATTACHMENTS_LIMIT, IDENTIFIER, SIZE_LIMIT
 from edgeproof.runtime.tflite_metadata import METADATA_NAME, TfliteMetadata
@@ -68,6 +69,15 @@ class Specimen:
         if self.anatomy is None or len(self.anatomy.inputs) != 1:
             return None
         return self.anatomy.inputs[0] if len(self.anatomy.shape(self.anatomy.inputs[0])) == 4 else None
+
+
+def of_anatomy(look: Callable[[Anatomy], Iterable[Seen]]) -> Callable[[Specimen], Iterable[Seen]]:
+    """A rule's check that looks at the graph alone, and sees nothing where that could not be read."""
+
+    def check(specimen: Specimen) -> Iterable[Seen]:
+        return () if specimen.anatomy is None else look(specimen.anatomy)
+
+    return check
 
 
 def opened(path: Path, labels: bytes | None = None) -> Specimen:
