@@ -149,7 +149,7 @@ def _drawn(caption: str, alt: str, labels: tuple[str, ...], meaning: str, show: 
 def _write(axes: Axes, image: AxesImage, counts: Counts) -> None:
     """Write the pictures into the cells, dark on bright colours and bright on dark ones."""
     for row, column in zip(*np.nonzero(counts), strict=True):
-        red, green, blue, _ = image.to_rgba(image.get_array())[row, column]  # type: ignore[arg-type]
+        red, green, blue, _ = image.to_rgba(image.get_array())[row, column]  # type: ignore[arg-type]  # None only before any data is set
         ink = "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
         axes.text(column, row, f"{counts[row, column]:.0f}", ha="center", va="center", color=ink, fontsize=8)
 

@@ -28,7 +28,10 @@ def measure(
     order = abba(len(jobs), rounds)
     done = 0
     steps = [max(1, round(job.expected_s / STEP_S)) for job in jobs]
-    note = lambda: f"block {done} of {len(order)}"  # noqa: E731
+
+    def note() -> str:
+        return f"block {done} of {len(order)}"
+
     held = {place: kept.block(place) if kept is not None else None for place in range(len(order))}
     # Blocks that are there already must not make the others look quick.
     left = sum(steps[index] for place, index in enumerate(order) if held[place] is None)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 from edgeproof.benchmarks.blocks import Stages
 from edgeproof.runtime import Classifier
 from edgeproof.runtime.decoding import open_picture
 from edgeproof.runtime.interpreter import Runner
-from edgeproof.runtime.pixels import REDUCED_MARGIN
 
 TOP = 5
 Result = TypeVar("Result")
@@ -29,7 +29,7 @@ def timed(classifier: Classifier, runner: Runner, files: Sequence[bytes]) -> Sta
     for number, content in enumerate(files):
         if number % 2:
             rows.append(_apart(classifier, runner, content))
-        together.append(_took(lambda picture=content: classifier.classify(picture, top=TOP))[1])  # type: ignore[misc]
+        together.append(_took(partial(classifier.classify, content, top=TOP))[1])
         if not number % 2:
             rows.append(_apart(classifier, runner, content))
     decode, resize, enter, invoke, top = zip(*rows, strict=True)
@@ -40,9 +40,7 @@ def timed(classifier: Classifier, runner: Runner, files: Sequence[bytes]) -> Sta
 
 def _apart(classifier: Classifier, runner: Runner, content: bytes) -> tuple[int, int, int, int, int]:
     chain = classifier.preprocessing
-    first = chain.steps[0]
-    # The reduced scale at which `Preprocessing.stored` decodes large JPEGs.
-    at_least = None if classifier.exact else (REDUCED_MARGIN * first.width, REDUCED_MARGIN * first.height)
+    at_least = None if classifier.exact else chain.reduced_size
     image, decode = _took(lambda: open_picture(content, chain.background, at_least=at_least))
     pixels, resize = _took(lambda: chain.pixels(image, exact=classifier.exact))
     values, enter = _took(lambda: runner.enter(pixels[None]))

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from edgeproof.convert.admission import check_array
 from edgeproof.runtime.atomic import write_text
 from edgeproof.runtime.contract import Calibration, digest, sha256
-from edgeproof.runtime.errors import DataError
+from edgeproof.runtime.errors import DataError, first_line
 from edgeproof.runtime.labelled import Archive, Item, LabelledPictures, decode, find
 from edgeproof.runtime.pixels import Pixels, Preprocessing
 from edgeproof.train.run import table
@@ -170,8 +170,9 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
         loaded = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
         arrays = {"pixels": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded}
     except _DAMAGED as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataError(f"{path} is no array file that can be read ({reason}). Save plain arrays with NumPy.") from None
+        raise DataError(
+            f"{path} is no array file that can be read ({first_line(error)}). Save plain arrays with NumPy."
+        ) from None
     if "pixels" not in arrays:
         found = ", ".join(arrays) or "nothing"
         raise DataError(f"{path}: no array 'pixels' in it, but {found}. Save it with np.savez(path, pixels=…).")

@@ -93,7 +93,7 @@ def finetune(
     optimizer = Adam(variables, units, settings)
     share = settings.distillation
 
-    @tf.function  # type: ignore[untyped-decorator]
+    @tf.function  # type: ignore[untyped-decorator]  # TensorFlow has no types
     def step(pixels: Any, labels: Any) -> tuple[Any, Any]:
         answers = tf.nn.softmax(teacher(pixels, training=False))
         target = share * answers + (1 - share) * labels

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgeproof.runtime.chatter import silenced
-from edgeproof.runtime.errors import ModelError
+from edgeproof.runtime.errors import ModelError, first_line
 from edgeproof.runtime.graph import TYPES, Graph
 
 # One (low, high) in real units for each activation, by the number of its tensor.
@@ -128,9 +128,9 @@ def _quantised(graph: Graph, rules: Rules, ranges: Ranges) -> Graph:
     try:
         with _quiet():
             made = Quantizer(graph.packed(), rules).quantize(known or None, enable_progress_report=False)
+    # What the quantiser was seen to raise on operators and shapes that it has no rule for.
     except (ValueError, RuntimeError, KeyError, NotImplementedError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"LiteRT's quantiser cannot handle the model ({reason[:200]}).") from None
+        raise ModelError(f"LiteRT's quantiser cannot handle the model ({first_line(error)[:200]}).") from None
     return Graph.read(bytes(made.quantized_model))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from edgeproof.runtime.accuracy import Probabilities
 from edgeproof.runtime.contract import sha256
-from edgeproof.runtime.errors import ModelError
+from edgeproof.runtime.errors import ModelError, first_line
 from edgeproof.runtime.labelled import LabelledPictures
 from edgeproof.train import phases
 
@@ -62,8 +62,9 @@ def _read(path: Path) -> Any:
     try:
         return keras.models.load_model(path, compile=False)
     except (OSError, ValueError, TypeError, KeyError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"{path} cannot be loaded by Keras ({reason[:160]}). Give a .keras or .h5 model.") from None
+        raise ModelError(
+            f"{path} cannot be loaded by Keras ({first_line(error)[:160]}). Give a .keras or .h5 model."
+        ) from None
 
 
 def _check(model: Any, labels: tuple[str, ...], path: Path) -> None:

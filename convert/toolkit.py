@@ -57,7 +57,7 @@ class Rounding(tfmot.quantization.keras.quantizers.Quantizer):  # type: ignore[m
         return {"axes": self.axes, "bounds": self.bounds}
 
 
-class Placed(tfmot.quantization.keras.QuantizeConfig):  # type: ignore[misc]
+class Placed(tfmot.quantization.keras.QuantizeConfig):  # type: ignore[misc]  # nor here
     """What of one layer is rounded: its kernel over some axes, its output to a range, both or neither."""
 
     def __init__(self, kernel: str, axes: list[int], output: list[float] | None) -> None:

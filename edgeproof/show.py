@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from edgeproof.benchmarks.report import Report
     from edgeproof.convert.pareto import Search
     from edgeproof.convert.verification import Summary
-    from edgeproof.runtime.classifier import Classifier, Prediction
+    from edgeproof.runtime.classifier import Classifier
     from edgeproof.train.run import Run
 
 # Headers of the benchmark's tables as they fit a terminal.
@@ -95,22 +95,6 @@ def search(found: Search, summary: Summary | None, out: Path, *, as_json: bool) 
         conversion(summary, out, as_json=False)
 
 
-def predictions(found: Iterable[tuple[str, Sequence[Prediction] | str]], model: str, *, as_json: bool) -> int:
-    """Print the labels of each picture as they come, or why it has none; returns how many failed."""
-    failed = 0
-    for name, answer in found:
-        if isinstance(answer, str):
-            failed += 1
-            words = answer
-            part: dict[str, Any] = {"error": answer}
-        else:
-            words = "  ".join(f"{one.label} {one.probability:.1%}" for one in answer)
-            part = {"predictions": [_plain(one) for one in answer]}
-        line = msgspec.json.encode({"schema": 1, "image": name, "model": model, **part}).decode()
-        print(line if as_json else f"{name}: {words}", flush=True)
-    return failed
-
-
 def assumptions(classifier: Classifier) -> str:
     """One line that says what was taken for granted of a file without a contract; empty for ours."""
     return f"assuming {', '.join(classifier.assumptions)}" if classifier.assumptions else ""
@@ -154,7 +138,3 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 def json(content: dict[str, Any]) -> None:
     """Print one JSON document."""
     print(msgspec.json.format(msgspec.json.encode({"schema": 1, **content}), indent=1).decode())
-
-
-def _plain(one: Prediction) -> dict[str, Any]:
-    return {"label": one.label, "probability": round(one.probability, 6), "class_index": one.class_index}

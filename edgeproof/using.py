@@ -45,7 +45,7 @@ def classify(
 ) -> int:
     """Label pictures, without TensorFlow. Status 1 when some could not be read."""
     session.set_up(quiet)
-    from edgeproof import labelling, telling, watching
+    from edgeproof import labelling, show, telling, watching
     from edgeproof.runtime import Classifier
 
     if json and csv:
@@ -55,8 +55,7 @@ def classify(
     with Classifier(
         model, labels=said.labels, input_range=said.input_range, exact=exact, untrusted=untrusted
     ) as classifier:
-        if classifier.assumptions:
-            session.note(f"assuming {', '.join(classifier.assumptions)}")
+        session.note(show.assumptions(classifier))
         found = labelling.answers(classifier, given, top=top, threads=threads)
         if watch is not None:
             found = labelling.label(classifier, watching.arrivals(watch), top=top, threads=threads)

@@ -1,6 +1,11 @@
 """What can go wrong by a user's hand. A caller's mistake is a `ValueError`; a bug is a traceback."""
 
 
+def first_line(error: Exception) -> str:
+    """What another library's error says, as far as it fits into one of ours; its type where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 class EdgeproofError(Exception):
     """The root of edgeproof's own errors: one line that says what, where, what was found, what to do."""
 

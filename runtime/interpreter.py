@@ -15,7 +15,7 @@ from edgeproof.runtime.accuracy import Probabilities
 from edgeproof.runtime.chatter import silenced
 from edgeproof.runtime.contract import TensorFormat
 from edgeproof.runtime.delegation import Delegation
-from edgeproof.runtime.errors import ModelError
+from edgeproof.runtime.errors import ModelError, first_line
 from edgeproof.runtime.pixels import Pixels
 
 Kernels = Literal["xnnpack", "builtin", "reference"]
@@ -106,7 +106,7 @@ class Runner:
             self._interpreter.invoke()
             raw = self._interpreter.get_tensor(self._output_index)
         except (RuntimeError, ValueError) as error:
-            raise ModelError(f"The model cannot be run by LiteRT ({_first_line(error)}).") from None
+            raise ModelError(f"The model cannot be run by LiteRT ({first_line(error)}).") from None
         return np.asarray(raw.reshape(len(values), -1))
 
     def _resize(self, batch: int) -> bool:
@@ -138,7 +138,7 @@ class Runner:
         try:
             inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         except (RuntimeError, ValueError) as error:
-            raise ModelError(f"The model cannot be read by LiteRT ({_first_line(error)}).") from None
+            raise ModelError(f"The model cannot be read by LiteRT ({first_line(error)}).") from None
         if len(inputs) != 1 or len(outputs) != 1:
             raise ModelError(
                 f"The model has {len(inputs)} inputs and {len(outputs)} outputs. An image classifier has one each."
@@ -165,12 +165,8 @@ def _load(flatbuffer: bytes, num_threads: int, kernels: Kernels) -> tuple[Any, L
             made = perf_counter()
             interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
-        raise ModelError(f"The model cannot be loaded by LiteRT ({_first_line(error)}). Export it again.") from None
+        raise ModelError(f"The model cannot be loaded by LiteRT ({first_line(error)}). Export it again.") from None
     return interpreter, Loading((made - started) * 1e3, (perf_counter() - made) * 1e3)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def _format(details: dict[str, Any]) -> TensorFormat:

@@ -63,14 +63,18 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
         """(height, width) that the model takes."""
         return self.steps[-1].height, self.steps[-1].width
 
+    @property
+    def reduced_size(self) -> tuple[int, int]:
+        """(width, height) that a large JPEG keeps at least when it is decoded at reduced scale."""
+        return REDUCED_MARGIN * self.steps[0].width, REDUCED_MARGIN * self.steps[0].height
+
     def stored(self, picture: Picture, *, exact: bool = True) -> Pixels:
         """The picture after the first step: shape (height, width, 3), uint8. Raises `DataError`.
 
         Unless `exact`, large JPEGs are decoded at reduced scale, and pictures that would take more than 120 MB refused.
         """
-        first = self.steps[0]
-        at_least = None if exact else (REDUCED_MARGIN * first.width, REDUCED_MARGIN * first.height)
-        small = _resized(open_picture(picture, self.background, at_least=at_least), first)
+        at_least = None if exact else self.reduced_size
+        small = _resized(open_picture(picture, self.background, at_least=at_least), self.steps[0])
         return np.asarray(small if small.mode == "RGB" else small.convert("RGB"))
 
     def finished(self, stored: Pixels) -> Pixels:

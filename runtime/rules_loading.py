@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from edgeproof.runtime import structure
 from edgeproof.runtime.chatter import silenced
-from edgeproof.runtime.errors import ModelError
+from edgeproof.runtime.errors import ModelError, first_line
 from edgeproof.runtime.findings import Rule, Seen
 from edgeproof.runtime.operators import KINDS
 from edgeproof.runtime.specimen import Specimen
@@ -43,7 +43,7 @@ def _unloadable(specimen: Specimen) -> Iterator[Seen]:
         with silenced():
             Interpreter(model_content=specimen.flatbuffer, num_threads=1).allocate_tensors()
     except (RuntimeError, ValueError) as error:
-        yield Seen(str(error).splitlines()[0] if str(error) else type(error).__name__)
+        yield Seen(first_line(error))
 
 
 def _is_plain(specimen: Specimen) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeproof.runtime.errors import DataError
+from edgeproof.runtime.errors import DataError, first_line
 from edgeproof.runtime.labelled import LabelledPictures
 from edgeproof.runtime.pixels import Preprocessing
 from edgeproof.train.digits import pictures
@@ -58,10 +58,9 @@ def _from_keras() -> tuple[Part, Part]:
     try:
         (x_train, y_train), (x_test, y_test) = keras.datasets.cifar100.load_data()
     except Exception as error:  # Keras raises a bare Exception when a download fails
-        reason = str(error).splitlines()[0][:120]
         raise DataError(
-            f"cifar100: Keras could neither find it in its cache nor download it ({reason}). Connect to the network, "
-            f"or give --data the path of {FOLDER}.tar.gz or of a folder or zip of pictures."
+            f"cifar100: Keras could neither find it in its cache nor download it ({first_line(error)[:120]}). "
+            f"Connect to the network, or give --data the path of {FOLDER}.tar.gz or of a folder or zip of pictures."
         ) from None
     return (x_train, y_train.ravel().astype(np.int64)), (x_test, y_test.ravel().astype(np.int64))
 
@@ -73,8 +72,7 @@ def _from_archive(path: Path) -> tuple[Part, Part]:
         else:
             train, test = _unpacked(path)
     except (OSError, EOFError, tarfile.TarError, zlib.error, KeyError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataError(f"{path} is no archive of CIFAR-100 ({reason}). Download it again.") from None
+        raise DataError(f"{path} is no archive of CIFAR-100 ({first_line(error)}). Download it again.") from None
     return _part(train, path), _part(test, path)
 
 

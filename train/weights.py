@@ -14,7 +14,7 @@ import numpy as np
 
 from edgeproof import models
 from edgeproof.runtime.atomic import replacing
-from edgeproof.runtime.errors import ConfigError, ModelError
+from edgeproof.runtime.errors import ConfigError, ModelError, first_line
 from edgeproof.train import config as settings
 
 BUNDLED_ALPHA = 0.35
@@ -61,7 +61,7 @@ def load_half(base: Any, path: Path) -> None:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             base.set_weights([arrays[name].astype(np.float32) for name in sorted(arrays.files)])
     except (OSError, ValueError, TypeError, AttributeError, KeyError, EOFError, zlib.error, BadZipFile) as error:
-        raise ConfigError(f"{path}: weights that do not fit the network ({_first_line(error)}).") from None
+        raise ConfigError(f"{path}: weights that do not fit the network ({first_line(error)[:120]}).") from None
 
 
 def _load_imagenet(base: Any, network: settings.Network) -> None:
@@ -74,7 +74,8 @@ def _load_imagenet(base: Any, network: settings.Network) -> None:
         )
     except Exception as error:  # Keras raises a bare Exception when a download fails
         raise ConfigError(
-            f"network.weights=imagenet: Keras could not get them ({_first_line(error)}). Three ways out: {WAYS_OUT}."
+            f"network.weights=imagenet: Keras could not get them ({first_line(error)[:120]}). "
+            f"Three ways out: {WAYS_OUT}."
         ) from None
     base.set_weights(source.get_weights())
 
@@ -91,9 +92,5 @@ def _load_file(base: Any, path: Path, alpha: float) -> None:
             base.load_weights(path)
     except (OSError, ValueError, KeyError) as error:
         raise ConfigError(
-            f"network.weights={path} does not fit a MobileNetV2 of alpha {alpha:g} ({_first_line(error)})."
+            f"network.weights={path} does not fit a MobileNetV2 of alpha {alpha:g} ({first_line(error)[:120]})."
         ) from None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]

@@ -25,12 +25,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import ai_edge_litert.interpreter  # noqa: F401 (imported before the forks)
+import ai_edge_litert.interpreter  # noqa: F401  # before the forks: each child would load it anew
 import msgspec
 import numpy as np
 
 from edgeproof import models
-from edgeproof.benchmarks import compare, deciding, figures, memory, worker  # noqa: F401
+from edgeproof.benchmarks import compare, deciding, figures, memory, worker  # noqa: F401  # memory: before the forks, too
 from edgeproof.benchmarks.blocks import Block, Job, Measurement
 from edgeproof.benchmarks.comparison import Metric
 from edgeproof.benchmarks.timing_pictures import synthetic_pixels
@@ -152,7 +152,7 @@ def forked(job: Job, share: float) -> Block:
         status = 1
         try:
             if share:
-                Classifier.probabilities = lengthened(Classifier.probabilities, share)  # type: ignore[method-assign]
+                Classifier.probabilities = lengthened(Classifier.probabilities, share)  # type: ignore[method-assign]  # the injected slow-down, in this child alone
             os.write(into, msgspec.json.encode(worker.block_of(job, 0.0)))
             status = 0
         finally:

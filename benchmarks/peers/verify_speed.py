@@ -152,7 +152,7 @@ def keras_evaluate(run: Path, pictures: Path, batch: int) -> float:
     )
     height, width = model.input_shape[1:3]
 
-    def read(content, true):  # type: ignore[no-untyped-def]
+    def read(content, true):  # type: ignore[no-untyped-def]  # tensors that TensorFlow traces; it has no types
         return tf.image.resize(tf.io.decode_png(content, 3), (height, width)), true
 
     files = tf.data.Dataset.from_tensor_slices((contents, classes))

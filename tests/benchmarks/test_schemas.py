@@ -17,7 +17,8 @@ FOLDER = Path(__file__).parents[2] / "docs" / "schemas"
 
 @pytest.mark.parametrize("name", schemas.PUBLISHED)
 def test_the_published_schema_is_that_of_the_code(name):
-    assert (FOLDER / f"{name}.schema.json").read_bytes() == publishing.schema(schemas.PUBLISHED[name]), "run `make schemas`"
+    expected = publishing.schema(schemas.PUBLISHED[name])
+    assert (FOLDER / f"{name}.schema.json").read_bytes() == expected, "run `make schemas`"
 
 
 def test_a_report_of_one_machine_and_of_several_fits_its_schema(make_report):
