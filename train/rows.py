@@ -54,7 +54,7 @@ class Rows:
 
     def write(self, first: int, rows: NDArray[Any]) -> None:
         """Put rows of shape (n, …) at the places `first` and after."""
-        content = memoryview(np.ascontiguousarray(rows, self.dtype)).cast("B")
+        content = np.ascontiguousarray(rows, self.dtype).reshape(-1).view(np.uint8).data
         done = 0
         try:
             while done < len(content):
@@ -70,7 +70,7 @@ class Rows:
 
     def _read(self, first: int, count: int) -> NDArray[Any]:
         found = np.empty((count, *self.shape[1:]), self.dtype)
-        into = memoryview(found).cast("B") if found.size else memoryview(b"")
+        into = found.reshape(-1).view(np.uint8).data
         done = 0
         while done < len(into):
             got = os.preadv(self._file, [into[done:]], first * self._row + done)
