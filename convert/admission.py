@@ -42,14 +42,15 @@ def admit(calibration: CalibrationSet, *, test: LabelledPictures, size: Size, cl
     pictures, repeats, random noise, and too few classes; in this order.
     """
     pictures = calibration.pictures
-    check_array(pictures.stored, "The calibration pictures", [pictures.preprocessing.stored_size])
+    stored = pictures.stored[:]
+    check_array(stored, "The calibration pictures", [pictures.preprocessing.stored_size])
     if pictures.preprocessing.input_size != size:
         found, wanted = _times(pictures.preprocessing.input_size), _times(size)
         raise DataError(f"The calibration pictures are prepared for {found} pixels; the model takes {wanted}.")
-    _check_values(pictures.stored, test.stored)
+    _check_values(stored, test.stored[:])
     _check_leaks(pictures, test)
     _check_repeats(pictures)
-    _check_noise(pictures.stored, test.stored)
+    _check_noise(stored, test.stored[:])
     _check_classes(pictures, classes)
 
 

@@ -93,7 +93,7 @@ def worst_first(workshop: Workshop, held_out: HeldOut) -> tuple[int, ...]:
     """The operators of the equalised float graph by how far answers move when each alone is in int8, worst first."""
     choice, pictures = Choice(INT8), held_out.pictures.take(range(min(RANKING_IMAGES, len(held_out.pictures))))
     simulation = Simulation(workshop.preparation(choice).graph, Graph.read(workshop.flatbuffer(choice)))
-    pixels = pictures.preprocessing.finished(pictures.stored)
+    pixels = pictures.preprocessing.finished(pictures.stored[:])
     damages, _ = sensitivity.alone(simulation, sensitivity.HeldOut(pixels, pictures.classes))
     return tuple(sorted(damages, key=lambda operator: -damages[operator].mean))
 

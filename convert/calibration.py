@@ -72,7 +72,7 @@ class CalibrationSet:
         One pixel of the first picture is black and one white, so that the input's range is 0 to 255 whatever
         the pictures, and each byte stands for itself in the exported file.
         """
-        pixels = self.pictures.preprocessing.finished(self.pictures.stored).copy()
+        pixels = self.pictures.preprocessing.finished(self.pictures.stored[:]).copy()
         pixels[0, 0, 0], pixels[0, 0, 1] = 0, 255
         return pixels
 

@@ -53,4 +53,4 @@ def hold_out(given: Inputs, sample: CalibrationSet, *, images: int = HELD_OUT, s
             "--calibration-images, or more pictures."
         )
     chosen = given.train.take(balanced_sample(given.train.classes, images, seed, without=passed))
-    return HeldOut(chosen.preprocessing.finished(chosen.stored), chosen.classes)
+    return HeldOut(chosen.preprocessing.finished(chosen.stored[:]), chosen.classes)

@@ -84,7 +84,7 @@ def fill(folder: Path, job: Job, model: Any, train: LabelledPictures, calibratio
         np.save(folder / CALIBRATION, calibration)
     wanted = max(LEAST_PICTURES, job.settings.steps * job.settings.batch)
     chosen = train.take(balanced_sample(train.classes, wanted, job.settings.seed))
-    np.savez(folder / PICTURES, stored=chosen.stored, classes=chosen.classes)
+    np.savez(folder / PICTURES, stored=chosen.stored[:], classes=chosen.classes)
     probes = train.preprocessing.finished(chosen.stored[:PROBES])
     outputs = model.predict(probes.astype(np.float32), verbose=0)
     np.savez(folder / PROBE, pixels=probes, outputs=outputs)

@@ -138,7 +138,7 @@ def _answered(
     patient: Specimen, runner: Runner, data: Path, try_ranges: bool
 ) -> tuple[Answered, Verdict | None, list[Finding]]:
     pictures, assumed = _pictures(patient, runner, data)
-    pixels = pictures.preprocessing.finished(pictures.stored)
+    pixels = pictures.preprocessing.finished(pictures.stored[:])
     feed = _feed(patient, runner)
     verdict = None
     if try_ranges or feed is None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from threading import Lock
 
 import numpy as np
@@ -19,6 +21,7 @@ from edgeproof.runtime import progress
 from edgeproof.runtime.contract import sha256
 from edgeproof.runtime.errors import DataError
 from edgeproof.runtime.pixels import SUFFIXES, Pixels, Preprocessing
+from edgeproof.runtime.stored import Allocate, Stored, chosen, in_memory
 
 WORKERS = 4
 # What zipfile raises on a damaged, encrypted or exotic archive.
@@ -42,7 +45,7 @@ class Archive:
     def names(self) -> tuple[str, ...]:
         """Every visible file, sorted, with / between the parts of its name."""
         if self.path.is_dir():
-            files = (p.relative_to(self.path).as_posix() for p in self.path.rglob("*") if p.is_file())
+            files = _files(self.path)
         else:
             files = (entry.filename for entry in self._zip.infolist() if not entry.is_dir())
         return tuple(sorted(name for name in files if not _is_hidden(name)))
@@ -65,7 +68,7 @@ class Archive:
             raise DataError(f"{self.path} is a damaged zip ({error}). Get the file again.") from None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Item:
     """One picture: where it lies in its archive, its class name."""
 
@@ -84,7 +87,7 @@ class LabelledPictures:
     labels: tuple[str, ...]
     names: tuple[str, ...]
     classes: NDArray[np.int64]
-    stored: Pixels
+    stored: Stored
     hashes: tuple[str, ...]
     preprocessing: Preprocessing
 
@@ -98,14 +101,14 @@ class LabelledPictures:
             yield self.preprocessing.finished(self.stored[part]), self.classes[part]
 
     def take(self, indices: Sequence[int] | NDArray[np.int64]) -> LabelledPictures:
-        """These pictures alone, in this order."""
-        chosen = np.asarray(indices, np.int64)
+        """These pictures alone, in this order; they are copied only where they are in memory."""
+        numbers = np.asarray(indices, np.int64)
         return LabelledPictures(
             labels=self.labels,
-            names=tuple(self.names[i] for i in chosen),
-            classes=self.classes[chosen],
-            stored=self.stored[chosen],
-            hashes=tuple(self.hashes[i] for i in chosen),
+            names=tuple(self.names[i] for i in numbers),
+            classes=self.classes[numbers],
+            stored=chosen(self.stored, numbers),
+            hashes=tuple(self.hashes[i] for i in numbers),
             preprocessing=self.preprocessing,
         )
 
@@ -131,17 +134,17 @@ def find(archive: Archive) -> dict[str, list[Item]]:
     One folder that holds all others is passed through. Pictures are known by suffix; other files, and pictures in
     no folder, are left out.
     """
-    paths = [PurePosixPath(name) for name in archive.names]
-    paths = [path for path in paths if path.suffix.lower() in SUFFIXES]
-    outer = _outer_folders(paths)
+    names = [name for name in archive.names if os.path.splitext(name)[1].lower() in SUFFIXES]
+    outer = _outer_folders(names)
     parts: dict[str, list[Item]] = {}
-    for path in paths:
-        inner = path.parts[outer:]
+    for name in names:
+        inner = _parts(name)[outer:]
         part = PARTS.get(inner[0].lower(), "") if len(inner) > 2 else ""
         if part:
             inner = inner[1:]
         if len(inner) >= 2:
-            parts.setdefault(part, []).append(Item(str(path), inner[0]))
+            # One string for all pictures of a class, and the archive's own for the name: a million take 150 MB.
+            parts.setdefault(part, []).append(Item(name, sys.intern(inner[0])))
     return parts
 
 
@@ -150,12 +153,15 @@ def judged(parts: dict[str, list[Item]]) -> list[Item]:
     return parts.get("test") or parts.get("validation") or parts.get("") or []
 
 
-def _outer_folders(paths: Sequence[PurePosixPath]) -> int:
+def _outer_folders(names: Sequence[str]) -> int:
     """How many folders hold all pictures and are no part and no class: those of an archive of a folder."""
     depth = 0
     while True:
-        firsts = {path.parts[depth] for path in paths if len(path.parts) > depth + 1}
-        deep_enough = all(len(path.parts) > depth + 2 for path in paths)
+        firsts: set[str] = set()
+        deep_enough = True
+        for parts in map(_parts, names):
+            firsts.update(parts[depth : depth + 1] if len(parts) > depth + 1 else ())
+            deep_enough = deep_enough and len(parts) > depth + 2
         if len(firsts) != 1 or not deep_enough or firsts.pop().lower() in PARTS:
             return depth
         depth += 1
@@ -168,50 +174,74 @@ def decode(
     labels: Sequence[str],
     *,
     description: str = "Reading pictures",
+    allocate: Allocate = in_memory,
+    look: Callable[[bytes], None] | None = None,
 ) -> tuple[LabelledPictures, dict[str, str]]:
     """Decode pictures to their stored size on several threads, and say by name why others failed.
 
-    Raises `DataError` for a picture whose class is not among `labels`.
+    `allocate` makes the room that they are put into, in memory unless given. `look` is called with the content of
+    every file that was decoded, on several threads. Raises `DataError` for a picture whose class is not among `labels`.
     """
     index = {label: number for number, label in enumerate(labels)}
+    _check_known(archive, items, index)
+    stored = allocate((len(items), *preprocessing.stored_size, 3))
+    hashes: list[str] = []
+    kept: list[int] = []
+    failed: dict[str, str] = {}
+
+    def one(number: int) -> tuple[int, str, str]:
+        try:
+            content = archive.read(items[number].name)
+            picture = preprocessing.stored(content)
+        except DataError as error:
+            return number, "", str(error)
+        stored[number] = picture
+        if look is not None:
+            look(content)
+        return number, sha256(picture.tobytes()), ""
+
+    with progress.bar(description, len(items)) as advance, ThreadPoolExecutor(WORKERS) as pool:
+        numbers = iter(range(len(items)))
+        # In slices, so that Ctrl-C is heard and no million futures wait in line.
+        while chunk := list(islice(numbers, 1024)):
+            for number, hash_, reason in pool.map(one, chunk):
+                if reason:
+                    failed[items[number].name] = reason
+                else:
+                    kept.append(number)
+                    hashes.append(hash_)
+            advance(len(chunk))
+    pictures = LabelledPictures(
+        labels=tuple(labels),
+        names=tuple(items[i].name for i in kept),
+        classes=np.array([index[items[i].label] for i in kept], np.int64),
+        stored=stored if len(kept) == len(items) else chosen(stored, np.array(kept, np.int64)),
+        hashes=tuple(hashes),
+        preprocessing=preprocessing,
+    )
+    return pictures, failed
+
+
+def _check_known(archive: Archive, items: Sequence[Item], index: dict[str, int]) -> None:
     unknown = sorted({item.label for item in items} - index.keys())
     if unknown:
         raise DataError(
             f"{archive.path}: the class '{unknown[0]}' is not among the {len(index)} labels. "
             "Give a folder for each label and no other."
         )
-    stored = np.empty((len(items), *preprocessing.stored_size, 3), np.uint8)
-    kept: list[int] = []
-    failed: dict[str, str] = {}
 
-    def one(number: int) -> tuple[int, str]:
-        try:
-            stored[number] = preprocessing.stored(archive.read(items[number].name))
-        except DataError as error:
-            return number, str(error)
-        return number, ""
 
-    with progress.bar(description, len(items)) as advance, ThreadPoolExecutor(WORKERS) as pool:
-        numbers = iter(range(len(items)))
-        # In slices, so that Ctrl-C is heard and no million futures wait in line.
-        while chunk := list(islice(numbers, 1024)):
-            for number, reason in pool.map(one, chunk):
-                if reason:
-                    failed[items[number].name] = reason
-                else:
-                    kept.append(number)
-            advance(len(chunk))
-    chosen = stored if len(kept) == len(items) else stored[kept]
-    pictures = LabelledPictures(
-        labels=tuple(labels),
-        names=tuple(items[i].name for i in kept),
-        classes=np.array([index[items[i].label] for i in kept], np.int64),
-        stored=chosen,
-        hashes=tuple(sha256(picture.tobytes()) for picture in chosen),
-        preprocessing=preprocessing,
-    )
-    return pictures, failed
+def _files(folder: Path) -> Iterator[str]:
+    """Every file below a folder, relative to it. Folders behind links are not entered."""
+    for top, _, names in os.walk(folder):
+        within = Path(top).relative_to(folder).as_posix()
+        before = "" if within == "." else f"{within}/"
+        yield from (f"{before}{name}" for name in names if os.path.isfile(f"{top}/{name}"))
 
 
 def _is_hidden(name: str) -> bool:
-    return any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)
+    return any(part.startswith((".", "__MACOSX")) for part in _parts(name))
+
+
+def _parts(name: str) -> list[str]:
+    return [part for part in name.split("/") if part not in ("", ".")]

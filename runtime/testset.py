@@ -7,9 +7,11 @@ import logging
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeproof.runtime import labelled
 from edgeproof.runtime.atomic import replacing
@@ -19,6 +21,7 @@ from edgeproof.runtime.pixels import Preprocessing
 
 logger = logging.getLogger(__name__)
 NAME = "test.npz"
+PART = 256
 # What np.load, zipfile, zlib and msgspec raise on what is not a whole archive of plain arrays.
 _DAMAGED = (
     OSError,
@@ -59,16 +62,32 @@ def load(source: str | Path, preprocessing: Preprocessing, labels: tuple[str, ..
 
 def write(path: str | Path, pictures: LabelledPictures) -> None:
     """Write pictures as one compressed .npz of plain arrays, whole or not at all."""
-    with replacing(path) as temporary:
-        np.savez_compressed(
-            temporary,
-            stored=pictures.stored,
-            classes=pictures.classes,
-            names=np.array(pictures.names),
-            hashes=np.array(pictures.hashes),
-            labels=np.array(pictures.labels),
-            preprocessing=np.frombuffer(msgspec.json.encode(pictures.preprocessing), np.uint8),
-        )
+    arrays: dict[str, NDArray[Any]] = {
+        "classes": pictures.classes,
+        "names": np.array(pictures.names),
+        "hashes": np.array(pictures.hashes),
+        "labels": np.array(pictures.labels),
+        "preprocessing": np.frombuffer(msgspec.json.encode(pictures.preprocessing), np.uint8),
+    }
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+        with archive.open("stored.npy", "w", force_zip64=True) as entry:
+            header = {"descr": "|u1", "fortran_order": False, "shape": pictures.stored.shape}
+            np.lib.format.write_array_header_1_0(entry, header)
+            # In parts: the pictures need not fit into memory.
+            for start in range(0, len(pictures), PART):
+                entry.write(pictures.stored[start : start + PART].tobytes())
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, array, allow_pickle=False)
+
+
+def read_identity(path: str | Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Labels and hashes of pictures that `write` wrote, without the pictures. Raises `DataError`."""
+    try:
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return tuple(arrays["labels"].tolist()), tuple(arrays["hashes"].tolist())
+    except _DAMAGED as error:
+        raise DataError(f"{path}: its test pictures cannot be read ({error}). Train again.") from None
 
 
 def read(path: str | Path) -> LabelledPictures:

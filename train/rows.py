@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,11 @@ class Rows:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, which: slice | Sequence[int] | NDArray[Any]) -> NDArray[Any]:
-        """These rows in this order, of shape (n, …), as an array of their own."""
+    def __getitem__(self, which: int | slice | Sequence[int] | NDArray[Any]) -> NDArray[Any]:
+        """These rows in this order, of shape (n, …), or a single one; as an array of their own."""
+        if isinstance(which, int | np.integer):
+            row: NDArray[Any] = self._read(range(len(self))[which], 1)[0]
+            return row
         if isinstance(which, slice):
             first, last, step = which.indices(len(self))
             if step == 1:
@@ -51,6 +54,12 @@ class Rows:
         for place, number in enumerate(numbers):
             found[place] = self._read(int(number), 1)[0]
         return found
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        return (self[number] for number in range(len(self)))
+
+    def __setitem__(self, number: int, row: NDArray[Any]) -> None:
+        self.write(range(len(self))[number], row)
 
     def write(self, first: int, rows: NDArray[Any]) -> None:
         """Put rows of shape (n, …) at the places `first` and after."""

@@ -10,6 +10,7 @@ from edgeproof.runtime import DataError, labelled
 from edgeproof.runtime.contract import sha256
 from edgeproof.runtime.labelled import Archive, Item
 from edgeproof.runtime.pixels import Preprocessing, Resize
+from edgeproof.runtime.stored import View
 
 LABELS = ("cat", "dog")
 SETTINGS = Preprocessing(steps=(Resize(width=4, height=6), Resize(width=8, height=8)))
@@ -122,6 +123,24 @@ def test_the_suffix_is_known_in_either_case(archive_of):
     assert names == ["cat/a.JPG", "cat/b.Png"]
 
 
+def test_folders_are_read_through_whatever_lies_in_them(tmp_path):
+    (tmp_path / "cat" / "deep" / "er").mkdir(parents=True)
+    (tmp_path / "cat" / "deep" / "er" / "1.png").write_bytes(png())
+    (tmp_path / "dog").mkdir()
+    (tmp_path / "dog" / "2.png").symlink_to(tmp_path / "cat" / "deep" / "er" / "1.png")
+    (tmp_path / "dog" / "gone.png").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "dog" / "folder.png").mkdir()
+    assert Archive(tmp_path).names == ("cat/deep/er/1.png", "dog/2.png")
+
+
+def test_names_that_begin_with_a_dot_and_a_slash_are_those_without(tmp_path):
+    with zipfile.ZipFile(tmp_path / "dots.zip", "w") as archive:
+        for name, content in FLAT.items():
+            archive.writestr(f"./{name}", content)
+    pictures, failed = all_of(Archive(tmp_path / "dots.zip"))
+    assert (len(pictures), failed) == (len(FLAT), {})
+
+
 def test_an_archive_without_pictures_has_no_parts(archive_of):
     assert labelled.find(archive_of({"README.md": b"x"})) == {}
 
@@ -207,6 +226,54 @@ def test_a_picture_whose_bytes_were_damaged_in_the_zip_is_named_and_the_others_k
         assert pictures.names == ("dog/good.bmp",), method
         assert list(failed) == ["cat/bad.bmp"]
         assert "cannot be read" in failed["cat/bad.bmp"]
+
+
+def elsewhere(shape):
+    """Room that is not taken for an array in memory."""
+    return View(np.zeros(shape, np.uint8), np.arange(shape[0]))
+
+
+def test_pictures_are_decoded_into_the_room_that_is_given_and_taken_from_it_without_a_copy(archive_of):
+    archive = archive_of({**FLAT, "cat/1.png": b"x"})
+    rooms = []
+    pictures, failed = labelled.decode(
+        archive,
+        labelled.find(archive)[""],
+        SETTINGS,
+        LABELS,
+        allocate=lambda shape: rooms.append(elsewhere(shape)) or rooms[0],
+    )
+    rest = [name for name in sorted(FLAT) if name != "cat/1.png"]
+    assert (list(failed), pictures.names) == (["cat/1.png"], tuple(rest))
+    np.testing.assert_array_equal(pictures.stored[:], np.stack([SETTINGS.stored(FLAT[name]) for name in rest]))
+    taken = pictures.take([4, 0])
+    assert isinstance(taken.stored, View)
+    assert taken.stored.stored is rooms[0].stored
+    assert [sha256(picture.tobytes()) for picture in taken.stored] == list(taken.hashes)
+    assert pictures.relabelled(("dog", "cat")).stored is pictures.stored
+
+
+def test_every_file_that_is_decoded_is_looked_at_and_no_other(archive_of):
+    archive = archive_of({**FLAT, "cat/1.png": b"x"})
+    seen = []
+    labelled.decode(archive, labelled.find(archive)[""], SETTINGS, LABELS, look=seen.append)
+    assert sorted(seen) == sorted(content for name, content in FLAT.items() if name != "cat/1.png")
+
+
+def test_a_room_that_cannot_be_written_stops_the_reading(archive_of):
+    class Full(View):
+        def __setitem__(self, number, picture):
+            raise DataError("no room")
+
+    archive = archive_of(FLAT)
+    with pytest.raises(DataError, match="no room"):
+        labelled.decode(
+            archive,
+            labelled.find(archive)[""],
+            SETTINGS,
+            LABELS,
+            allocate=lambda shape: Full(None, np.arange(shape[0])),
+        )
 
 
 # --- the pictures -------------------------------------------------------------------------------------------

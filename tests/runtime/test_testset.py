@@ -1,6 +1,7 @@
 import logging
 import random
 import zipfile
+from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image
 
 from edgeproof.runtime import DataError, testset
 from edgeproof.runtime.pixels import Preprocessing, Resize
+from edgeproof.runtime.stored import View
 
 SETTINGS = Preprocessing(steps=(Resize(width=4, height=4), Resize(width=8, height=8)))
 LABELS = ("cat", "dog")
@@ -37,6 +39,29 @@ def test_what_is_written_is_read_again(tiny_pictures, tmp_path):
     assert same(found, tiny_pictures)
     assert found.classes.dtype == np.int64
     assert {type(text) for text in (*found.labels, *found.names, *found.hashes)} == {str}
+
+
+def test_pictures_outside_memory_are_written_in_parts(tiny_pictures, tmp_path):
+    class Watched(View):
+        def __getitem__(self, which):
+            found = super().__getitem__(which)
+            sizes.append(len(found))
+            return found
+
+    sizes = []
+    numbers = np.arange(600) % len(tiny_pictures)
+    many = replace(tiny_pictures.take(numbers), stored=Watched(tiny_pictures.stored, numbers))
+    testset.write(tmp_path / testset.NAME, many)
+    assert max(sizes) <= testset.PART < len(many)
+    assert same(testset.read(tmp_path / testset.NAME), tiny_pictures.take(numbers))
+
+
+def test_the_identity_of_pictures_is_read_without_them(tiny_pictures, tmp_path):
+    testset.write(tmp_path / testset.NAME, tiny_pictures)
+    assert testset.read_identity(tmp_path / testset.NAME) == (tiny_pictures.labels, tiny_pictures.hashes)
+    (tmp_path / testset.NAME).write_bytes(b"words")
+    with pytest.raises(DataError, match=r"cannot be read .+\. Train again"):
+        testset.read_identity(tmp_path / testset.NAME)
 
 
 def test_a_run_folder_and_its_file_are_the_same_pictures(tiny_pictures, tmp_path):

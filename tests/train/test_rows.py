@@ -70,3 +70,15 @@ class _Full(Rows):
 
         self.path, self.shape, self.dtype, self._row = Path("/dev/full"), (1, 1), np.dtype(np.uint8), 1
         self._file = os.open("/dev/full", os.O_WRONLY)
+
+
+def test_a_single_row_is_read_and_written_as_in_an_array(rows, values):
+    rows[-2] = np.full((2, 3), 5, np.float16)
+    assert (rows[5] == 5).all()
+    np.testing.assert_array_equal(rows[np.int64(6)], values[6])
+    with pytest.raises(IndexError):
+        rows[7]
+
+
+def test_rows_are_gone_through_one_by_one(rows, values):
+    np.testing.assert_array_equal(list(rows), values)
