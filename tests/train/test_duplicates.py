@@ -38,7 +38,7 @@ CHANGES = {
     "mirrored": lambda picture: picture[:, ::-1],
     "recompressed": recompressed,
     "darker": lambda picture: (picture * 0.6 + 5).astype(np.uint8),
-    "moved": lambda picture: np.roll(picture, (len(picture) // 16, -len(picture) // 16), (0, 1)),
+    "moved": lambda picture: np.roll(picture, (len(picture) // 32, -(len(picture) // 32)), (0, 1)),
     "made smaller and larger": lambda picture: resized(resized(picture, len(picture) * 3 // 4), len(picture)),
 }
 
