@@ -57,7 +57,7 @@ def from_run(folder: str | Path) -> Inputs:
     run = open_complete(folder)
     settings = run.read_config()
     found = reference.load(run.model, run.read_labels())
-    data = dataset.load(settings.data, size=settings.network.size, seed=settings.seed)
+    data = dataset.load(settings.data, size=settings.network.size, seed=settings.seed, near=False)
     test = run.read_pictures()
     if digest(data.test.hashes) != digest(test.hashes):
         raise DataError(
@@ -86,7 +86,7 @@ def from_keras(
     height, width = found.size
     if height != width:
         raise DataError(f"{model} takes pictures of {height}×{width}; only square inputs can be prepared yet.")
-    pictures = dataset.load(Data(source=data, test=test_data), size=height, seed=seed)
+    pictures = dataset.load(Data(source=data, test=test_data), size=height, seed=seed, near=False)
     if set(pictures.labels) != set(found.labels):
         missing = sorted(set(found.labels) ^ set(pictures.labels))[:3]
         raise DataError(

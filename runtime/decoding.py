@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from PIL import Image, ImageChops
 from edgeproof.runtime.errors import DataError
 from edgeproof.runtime.sources import (
     DECODER_ERRORS,
+    FORMATS,
     ORIENTATION,
     TURNED_SIDEWAYS,
     Limits,
@@ -82,6 +84,15 @@ def open_picture(
             return _given(picture, background, name, allowed)
         with reading(picture, name, allowed, at_least) as image:
             return _upright(image, background, name, allowed)
+
+
+def header(content: bytes) -> tuple[str, tuple[int, int]]:
+    """The format and the (width, height) that a picture file says it has; nothing is decoded. Raises `DataError`."""
+    try:
+        with _warnings_silenced(), Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            return image.format or "", image.size
+    except DECODER_ERRORS as error:
+        raise undecodable(error, "The picture") from None
 
 
 def _given(picture: Image.Image, background: Color, name: str, limits: Limits) -> Image.Image:

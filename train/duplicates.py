@@ -170,7 +170,8 @@ def similarity(one: Floats, other: Floats) -> Floats:
     """Correlation of the details of grey pictures of shape (n, 32, 32), pair by pair, at the best of small shifts."""
     products = np.fft.irfft2(_spectra(one) * np.conj(_spectra(other)), s=(_SIDE, _SIDE))
     shifts = np.r_[0 : _SHIFT + 1, _SIDE - _SHIFT : _SIDE]
-    return products[:, shifts][:, :, shifts].max(axis=(1, 2)).astype(np.float32)
+    best: Floats = products[:, shifts][:, :, shifts].max(axis=(1, 2)).astype(np.float32)
+    return best
 
 
 def _spectra(grey: Floats) -> NDArray[np.complex64]:
@@ -208,7 +209,8 @@ def _grey(stored: Pixels) -> Floats:
         stored = np.stack(
             [np.asarray(Image.fromarray(each).resize(size, Image.Resampling.BILINEAR)) for each in stored]
         )
-    return stored @ np.array([0.299, 0.587, 0.114], np.float32)
+    grey: Floats = stored.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+    return grey
 
 
 def _coarse(grey: Floats) -> Floats:
@@ -216,4 +218,5 @@ def _coarse(grey: Floats) -> Floats:
     step = _SIDE // _COARSE_SIDE
     small = grey.reshape(len(grey), _COARSE_SIDE, step, _COARSE_SIDE, step).mean(axis=(2, 4)).reshape(len(grey), -1)
     small -= small.mean(axis=1, keepdims=True)
-    return small / np.maximum(np.linalg.norm(small, axis=1, keepdims=True), _COARSE_SIDE * _EVEN)
+    unit: Floats = small / np.maximum(np.linalg.norm(small, axis=1, keepdims=True), _COARSE_SIDE * _EVEN)
+    return unit

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from PIL import Image
@@ -12,6 +13,7 @@ from edgeproof.runtime import labelled
 from edgeproof.runtime.errors import DataError
 from edgeproof.runtime.labelled import Archive, Item, LabelledPictures
 from edgeproof.runtime.pixels import SUFFIXES, Preprocessing
+from edgeproof.train import memory as memory_limit
 from edgeproof.train.config import Data
 from edgeproof.train.split import stratified
 
@@ -20,8 +22,24 @@ Loaded = tuple[LabelledPictures, LabelledPictures, dict[str, str]]
 SIZE_SAMPLE = 200
 
 
-def load(data: Data, chain: Callable[[int | None], Preprocessing], seed: int) -> Loaded:
-    """Training pictures, test pictures, and why other files were left out. Raises `DataError`."""
+@dataclass(frozen=True)
+class Found:
+    """The picture files of a source, not yet decoded. `test` is empty where test pictures are to be split off."""
+
+    archive: Archive
+    train: Sequence[Item]
+    test_archive: Archive
+    test: Sequence[Item]
+    skipped: dict[str, str]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the training folders, sorted."""
+        return tuple(sorted({item.label for item in self.train}))
+
+
+def find(data: Data) -> Found:
+    """The training and test files of a folder or zip, and why other files are left out. Raises `DataError`."""
     archive = Archive(Path(data.source))
     parts = labelled.find(archive)
     if not parts:
@@ -32,23 +50,49 @@ def load(data: Data, chain: Callable[[int | None], Preprocessing], seed: int) ->
     if "train" in parts and "" in parts:
         stray = parts[""][0].name
         raise DataError(f"{data.source} has pictures beside train/ (such as {stray}). Move them into train/ or test/.")
-    labels = tuple(sorted({item.label for item in items}))
-    preprocessing = chain(common_size(archive, items))
-    skipped = _not_pictures(archive)
-    if data.test is not None or {"test", "validation"} & set(parts):
-        other = Archive(Path(data.test)) if data.test is not None else archive
-        test_items = _test_items(other, labels)
-        skipped |= _not_pictures(other)
-        train, failed = labelled.decode(archive, items, preprocessing, labels, description="Training pictures")
-        test, failed_too = labelled.decode(other, test_items, preprocessing, labels, description="Test pictures")
-        return train, test, skipped | failed | failed_too
-    everything, failed = labelled.decode(archive, items, preprocessing, labels)
+    found = Found(archive, items, archive, (), _not_pictures(archive))
+    if data.test is None and not {"test", "validation"} & set(parts):
+        return found
+    other = Archive(Path(data.test)) if data.test is not None else archive
+    test = _test_items(other, labelled.judged(labelled.find(other) if data.test is not None else parts), found.labels)
+    return replace(found, test_archive=other, test=test, skipped=found.skipped | _not_pictures(other))
+
+
+def load(
+    data: Data,
+    chain: Callable[[int | None], Preprocessing],
+    seed: int,
+    *,
+    memory: int | None = None,
+    cache: Path | None = None,
+    look: Callable[[bytes], None] | None = None,
+) -> Loaded:
+    """Training pictures, test pictures, and why other files were left out. Raises `DataError`.
+
+    Beyond a share of the limit `memory`, in bytes, pictures are put into files in `cache`. `look` is called with the
+    content of every picture file, on several threads.
+    """
+    found = find(data)
+    preprocessing = chain(common_size(found.archive, found.train))
+    total = memory_limit.picture_bytes(len(found.train) + len(found.test), preprocessing.stored_size)
+    room = memory_limit.rooms(total, memory, cache)
+
+    def decoded(archive: Archive, items: Sequence[Item], name: str) -> tuple[LabelledPictures, dict[str, str]]:
+        described = f"{name.capitalize()} pictures"
+        return labelled.decode(
+            archive, items, preprocessing, found.labels, description=described, allocate=room(name), look=look
+        )
+
+    if found.test:
+        train, failed = decoded(found.archive, found.train, "training")
+        test, failed_too = decoded(found.test_archive, found.test, "test")
+        return train, test, found.skipped | failed | failed_too
+    everything, failed = decoded(found.archive, found.train, "all")
     rest, held_back = stratified(everything.classes, data.test_share, seed)
-    return everything.take(rest), everything.take(held_back), skipped | failed
+    return everything.take(rest), everything.take(held_back), found.skipped | failed
 
 
-def _test_items(archive: Archive, labels: Sequence[str]) -> list[Item]:
-    items = labelled.judged(labelled.find(archive))
+def _test_items(archive: Archive, items: list[Item], labels: Sequence[str]) -> list[Item]:
     if not items:
         raise DataError(f"{archive.path}: no test pictures in it. Expected test/<class>/* or <class>/*.")
     unknown = sorted({item.label for item in items} - set(labels))

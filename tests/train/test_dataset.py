@@ -133,6 +133,20 @@ def test_pictures_in_both_parts_are_reported_whatever_their_format(tmp_path, cap
     assert "1 test pictures also stand in the training set (first: test/dog/same.bmp = train/cat/1.png)" in caplog.text
 
 
+def test_near_duplicates_are_reported_unless_told_not_to(tmp_path, caplog):
+    noise = np.random.default_rng(0).integers(0, 256, (5, 5, 3), np.uint8)
+    scene = Image.fromarray(noise).resize((40, 40), Image.Resampling.BICUBIC)
+    for name, picture in (("train/cat/a.png", scene), ("test/dog/b.jpg", scene)):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        picture.save(tmp_path / name)
+    data = Data(source=str(put(tmp_path, GOOD)))
+    with caplog.at_level(logging.WARNING, "edgeproof"):
+        found = dataset.load(data, size=64, seed=0).report
+    assert [(pair.train, pair.test) for pair in found.near_duplicates.pairs] == [("train/cat/a.png", "test/dog/b.jpg")]
+    assert "1 test pictures are near duplicates" in caplog.text
+    assert dataset.load(data, size=64, seed=0, near=False).report.near_duplicates.pairs == ()
+
+
 def test_pictures_twice_within_one_part_are_no_leak(tmp_path):
     found = load(put(tmp_path, {**GOOD, "train/cat/again.png": GOOD["train/cat/1.png"]}))
     assert found.duplicates == ()
@@ -143,3 +157,48 @@ def test_the_same_settings_give_the_same_pictures(tmp_path):
     one, other = load(tmp_path, test_share=0.4), load(tmp_path, test_share=0.4)
     assert one.test.names == other.test.names
     np.testing.assert_array_equal(one.train.stored, other.train.stored)
+
+
+# --- within a limit of memory -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("split", [True, False], ids=["two parts", "to be split"])
+def test_pictures_beyond_the_limit_lie_in_files_and_are_the_same(split, tmp_path):
+    names = GOOD if split else {name.removeprefix("train/"): GOOD[name] for name in GOOD if "train" in name}
+    source = put(tmp_path / "data", {**names, next(iter(names)): b"words"})
+    data = Data(source=str(source), test_share=0.4)
+    inside = dataset.load(data, size=8, seed=0, memory=10**9, cache=tmp_path / "cache")
+    assert isinstance(inside.train.stored, np.ndarray)
+    outside = dataset.load(data, size=8, seed=0, memory=1000, cache=tmp_path / "cache")
+    for one, other in ((inside.train, outside.train), (inside.test, outside.test)):
+        assert not isinstance(other.stored, np.ndarray)
+        assert (one.names, one.hashes) == (other.names, other.hashes)
+        np.testing.assert_array_equal(one.stored, other.stored[:])
+        for (pixels, classes), (others, other_classes) in zip(one.batches(2), other.batches(2), strict=True):
+            np.testing.assert_array_equal(pixels, others)
+            assert classes.tolist() == other_classes.tolist()
+    assert inside.report == outside.report
+    assert any((tmp_path / "cache").iterdir())
+
+
+# --- a survey -----------------------------------------------------------------------------------------------
+
+
+def test_a_survey_counts_as_a_loading_does_and_decodes_a_few(tmp_path, monkeypatch):
+    monkeypatch.setattr(dataset, "SAMPLE", 4)
+    for source in (
+        put(tmp_path / "split", GOOD),
+        put(tmp_path / "flat", {n[6:]: c for n, c in GOOD.items() if "train" in n}),
+    ):
+        data = Data(source=str(source), test_share=0.4)
+        loaded, found = dataset.load(data, size=8, seed=0), dataset.survey(data, size=8, seed=0)
+        assert (found.labels, found.test_pictures) == (loaded.labels, len(loaded.test))
+        assert found.counts.tolist() == np.bincount(loaded.train.classes).tolist()
+        assert found.sample.preprocessing == loaded.train.preprocessing
+        assert (len(found.sample), found.from_files) == (4, True)
+        assert found.seconds > 0
+
+
+def test_a_survey_of_pictures_that_cannot_be_decoded_says_so(tmp_path):
+    with pytest.raises(DataError, match="none of 6 pictures can be decoded"):
+        dataset.survey(Data(source=str(put(tmp_path, dict.fromkeys(GOOD, b"words")))), size=8, seed=0)
