@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, TiffImagePlugin
 
 from edgeproof.runtime import DataError
-from edgeproof.runtime.decoding import REDUCED, open_picture, open_rgb
+from edgeproof.runtime.decoding import REDUCED, header, open_picture, open_rgb
 from edgeproof.runtime.sources import Limits
 
 ORIENTATION = 0x112
@@ -399,3 +399,11 @@ def test_a_picture_at_the_limit_takes_less_than_200_megabytes(kind, size, option
     run = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, check=True)
     assert 40_000 < int(run.stdout) < 200_000
     assert size[0] * size[1] < REDUCED.memory_bytes
+
+
+def test_a_header_says_format_and_size_without_decoding():
+    content = saved(Image.fromarray(as_rgb(GREY)))
+    assert header(content) == ("PNG", (8, 6))
+    assert header(content[:60]) == ("PNG", (8, 6))
+    with pytest.raises(DataError, match="not a picture in a known format"):
+        header(b"words")
