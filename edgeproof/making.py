@@ -18,17 +18,28 @@ def train(
     settings: options.Settings = None,
     set_: options.Set = None,
     sample_class: Annotated[str, typer.Option("--class", help="The class shown in plots/samples.png.")] = "",
+    memory_limit: Annotated[
+        str | None,
+        typer.Option(help="Such as 2GB; half of the machine's unless given."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan, and train nothing.")] = False,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Train MobileNetV2 in two phases on labelled pictures."""
     session.set_up(quiet)
-    from edgeproof.train import config
+    from edgeproof.train import config, memory
 
     overrides = [f"data.source={json_text(data)}"] if data is not None else []
     overrides += [f"data.test={json_text(test_data)}"] if test_data is not None else []
     chosen = config.load(settings, [*overrides, *(set_ or [])])
+    limit = memory.parse(memory_limit) if memory_limit is not None else None
+    if dry_run:
+        from edgeproof import planning
+
+        planning.run(chosen, limit, as_json=json)
+        return
     with session.tensorflow():
         from edgeproof.train import training
 
