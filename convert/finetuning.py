@@ -12,7 +12,8 @@ import msgspec
 import tensorflow as tf
 
 from edgeproof.runtime.labelled import LabelledPictures
-from edgeproof.train.batches import Batches
+from edgeproof.train.batches import Batches, PictureSource
+from edgeproof.train.config import Augmentation
 
 _LOG_STEPS = 10
 # The share of the steps in which the learning rate rises.
@@ -104,9 +105,10 @@ def finetune(
         same = tf.equal(tf.argmax(answers, axis=1), tf.argmax(logits, axis=1))
         return loss, tf.reduce_mean(tf.cast(same, tf.float32))
 
-    plan = Batches(pictures, settings.batch, settings.seed, flip=settings.flip, shift=settings.shift)
+    source = PictureSource(pictures, Augmentation(flip=settings.flip, shift=settings.shift), settings.seed)
+    plan = Batches(source, pictures.classes, len(pictures.labels), settings.batch, settings.seed)
     same = 0.0
-    for number, (pixels, labels) in enumerate(plan.dataset(0, settings.steps), start=1):
+    for number, (pixels, labels, _) in enumerate(plan.dataset(0, settings.steps), start=1):
         _, found = step(pixels, labels)
         same = float(found) if number == 1 else 0.95 * same + 0.05 * float(found)
         if number % _LOG_STEPS == 0 or number == settings.steps:

@@ -24,13 +24,14 @@ logger = logging.getLogger(__name__)
 
 # Digits must not be mirrored, and few pictures move batch norm too far; the rest is the published recipe.
 SETTINGS = (
+    "recipe=plain",
     "network.alpha=0.35",
     "network.weights=bundled",
     "finetune.batch=32",
     "finetune.learning_rate=5e-4",
     "finetune.schedule=cosine",
     "finetune.batch_norm=frozen",
-    "finetune.flip=false",
+    "augmentation.flip=false",
 )
 MAX_DROP = 5.0
 # The side of a golden picture on the page.

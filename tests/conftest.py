@@ -440,11 +440,12 @@ def colour_config(colour_folder, colour_backbone):
     from edgeproof.train import config
 
     settings = {
+        "recipe": "plain",
         "data.source": colour_folder,
         "network.weights": colour_backbone,
         **{"network.alpha": 0.35, "network.size": 32, "network.dense": 16, "network.dropout": 0.1},
-        **{"head.epochs": 3, "head.batch": 16},
-        **{"finetune.epochs": 1, "finetune.batch": 16, "finetune.frozen_layers": 145, "finetune.shift": 1},
+        **{"head.epochs": 3, "head.batch": 4},
+        **{"finetune.epochs": 1, "finetune.batch": 16, "finetune.frozen_layers": 145, "augmentation.shift": 1},
         "finetune.batch_norm": "frozen",
     }
     return config.load(None, [f"{name}={value}" for name, value in settings.items()])

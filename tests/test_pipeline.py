@@ -16,6 +16,7 @@ pytest.importorskip("tensorflow", reason="needs the train extra (TensorFlow)")
 pytestmark = pytest.mark.slow
 
 SMALL = [
+    "recipe=plain",
     "network.alpha=0.35",
     "network.weights=bundled",
     "network.size=64",
@@ -23,7 +24,7 @@ SMALL = [
     "head.epochs=8",
     "finetune.epochs=1",
     "finetune.batch_norm=frozen",
-    "finetune.flip=false",
+    "augmentation.flip=false",
 ]
 
 

@@ -14,14 +14,18 @@ from edgeproof.train.run import table
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """One epoch, numbered from 1 through both phases. The test set is watched here; nothing is chosen by it."""
+    """One epoch, numbered from 1 through both phases.
+
+    `watched` is "validation", or "test" where there is no validation set; then nothing is chosen by what is seen.
+    """
 
     epoch: int
     phase: str
     loss: float
     top1: float
-    test_loss: float
-    test_top1: float
+    watched: str
+    watched_loss: float
+    watched_top1: float
 
 
 COLUMNS = tuple(field.name for field in fields(Epoch))
@@ -37,7 +41,15 @@ def read(path: Path) -> tuple[Epoch, ...]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             return tuple(
-                Epoch(int(row["epoch"]), row["phase"], *(float(row[name]) for name in COLUMNS[2:]))
+                Epoch(
+                    epoch=int(row["epoch"]),
+                    phase=row["phase"],
+                    loss=float(row["loss"]),
+                    top1=float(row["top1"]),
+                    watched=row["watched"],
+                    watched_loss=float(row["watched_loss"]),
+                    watched_top1=float(row["watched_top1"]),
+                )
                 for row in csv.DictReader(file)
             )
     except (OSError, KeyError, ValueError, TypeError) as error:

@@ -29,8 +29,9 @@ def learning_curves(history: Sequence[Epoch], path: Path) -> None:
     epochs = [epoch.epoch for epoch in history]
     curves = (("loss", "Loss (cross-entropy)", 1.0), ("top1", "Top-1 accuracy, %", 100.0))
     for axis, (name, title, factor) in zip(axes, curves, strict=True):
+        watched = [factor * getattr(e, f"watched_{name}") for e in history]
         axis.plot(epochs, [factor * getattr(e, name) for e in history], "o-", color=BLUE, label="training")
-        axis.plot(epochs, [factor * getattr(e, f"test_{name}") for e in history], "s--", color=ORANGE, label="test")
+        axis.plot(epochs, watched, "s--", color=ORANGE, label=history[-1].watched)
         _mark_phases(axis, history)
         axis.set(title=title, xlabel="epoch")
         axis.xaxis.get_major_locator().set_params(integer=True)

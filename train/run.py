@@ -76,6 +76,11 @@ class Run:
         return self.folder / "checkpoints"
 
     @property
+    def cache(self) -> Path:
+        """What is computed from the pictures again when it is not there; removed at the end."""
+        return self.folder / "cache"
+
+    @property
     def is_complete(self) -> bool:
         """Whether the training came to its end."""
         return self.metrics.is_file()
@@ -84,6 +89,7 @@ class Run:
         """Remove what would pass for the work of the next training: the metrics, checkpoints and exports."""
         self.metrics.unlink(missing_ok=True)
         shutil.rmtree(self.checkpoints, ignore_errors=True)
+        shutil.rmtree(self.cache, ignore_errors=True)
         shutil.rmtree(self.folder / "export", ignore_errors=True)
 
     def read_config(self) -> settings.Config:

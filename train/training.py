@@ -24,8 +24,9 @@ from edgeproof.train import checkpoints, config, dataset, evaluation, history, n
 from edgeproof.train.dataset import Dataset
 from edgeproof.train.evaluation import ClassScore, Metrics
 from edgeproof.train.history import Epoch
+from edgeproof.train.keeping import Keeper
 from edgeproof.train.run import Run, table, write_json
-from edgeproof.train.split import balanced_sample
+from edgeproof.train.split import balanced_sample, stratified
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ def train(settings: config.Config, out: str | Path, *, overwrite: bool = False, 
     history.write(run.history, epochs)
     finish(run, model, data.test, epochs, sample_class=sample_class)
     shutil.rmtree(run.checkpoints, ignore_errors=True)
+    shutil.rmtree(run.cache, ignore_errors=True)
     return run
 
 
@@ -103,7 +105,7 @@ def _check_class(label: str, labels: Sequence[str]) -> None:
 
 def _check_unchanged(run: Run, data: Dataset) -> None:
     """Refuse to go on with other pictures than those that an unfinished run began with."""
-    if not any(run.checkpoints.glob("*.json")) or not run.test.is_file():
+    if not checkpoints.there(run.checkpoints) or not run.test.is_file():
         return
     before = run.read_pictures()
     if before.labels != data.labels or digest(before.hashes) != digest(data.test.hashes):
@@ -128,7 +130,7 @@ def _settled(run: Run, settings: config.Config, overwrite: bool) -> bool:
     if run.is_complete:
         logger.info("%s is complete already; --overwrite trains it again", run.folder)
         return True
-    if not any(run.checkpoints.glob("*.json")):
+    if not checkpoints.there(run.checkpoints):
         logger.info("%s holds an unfinished run without a checkpoint; starting afresh", run.folder)
     return False
 
@@ -150,30 +152,12 @@ def _write_data(run: Run, data: Dataset) -> None:
 
 def _fit(run: Run, data: Dataset, settings: config.Config) -> tuple[Any, list[Epoch]]:
     """Both phases, from the newest checkpoint where there is one."""
-    epochs: list[Epoch] = []
-    saved = checkpoints.latest(run.checkpoints)
-    if saved is None:
-        model = network.build(settings.network, len(data.labels))
-        phases.train_head(model, data.train, data.test, settings, epochs.append)
-        if settings.head.epochs:
-            checkpoints.save(run.checkpoints, model, epochs)
-    else:
-        model, epochs = saved.model, list(saved.history)
-        logger.info("%s: resuming after %d finished epochs", run.folder, len(epochs))
-
-    def after_epoch(epoch: Epoch) -> None:
-        epochs.append(epoch)
-        history.write(run.history, epochs)
-        checkpoints.save(run.checkpoints, model, epochs)
-
-    done = phases.finished_epochs(epochs, "finetune")
-    phases.finetune(
-        model,
-        data.train,
-        data.test,
-        settings,
-        after_epoch,
-        first_epoch=done,
-        optimizer=model.optimizer if done else None,
-    )
-    return model, epochs
+    rest, held_back = stratified(data.train.classes, settings.data.validation_share, settings.seed)
+    material = phases.Material(data.train, data.test, "test", run.cache)
+    if settings.data.validation_share:
+        material = phases.Material(data.train.take(rest), data.train.take(held_back), "validation", run.cache)
+    model = network.build(settings.network, len(data.labels))
+    keeper = Keeper(run)
+    phases.train_head(model, material, settings, keeper)
+    phases.finetune(model, material, settings, keeper)
+    return model, keeper.epochs

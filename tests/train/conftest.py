@@ -35,7 +35,6 @@ def small_config(colour_config):
 
     return replace(
         colour_config,
-        network=replace(colour_config.network, dropout=0.0),  # its masks are not resumed
         head=replace(colour_config.head, learning_rate=0.03),
         finetune=replace(colour_config.finetune, learning_rate=0.01, frozen_layers=3, epochs=2),
     )

@@ -18,7 +18,7 @@ def test_what_is_written_is_read_again_to_the_last_digit(tmp_path):
 def test_the_file_is_a_table_with_a_header(tmp_path):
     history.write(tmp_path / "history.csv", EPOCHS)
     lines = (tmp_path / "history.csv").read_text().splitlines()
-    assert lines[0] == "epoch,phase,loss,top1,test_loss,test_top1"
+    assert lines[0] == "epoch,phase,loss,top1,watched_loss,watched_top1"
     assert lines[1] == "1,head,1.5,0.25,1.25,0.3"
 
 
@@ -31,9 +31,9 @@ def test_a_history_without_epochs_is_empty(tmp_path):
     "content",
     [
         b"epoch,phase\n1,head\n",
-        b"epoch,phase,loss,top1,test_loss,test_top1\none,head,1,1,1,1\n",
-        b"epoch,phase,loss,top1,test_loss,test_top1\n1,head,1,1\n",
-        b"epoch,phase,loss,top1,test_loss,test_top1\n\xff\xfe",
+        b"epoch,phase,loss,top1,watched_loss,watched_top1\none,head,1,1,1,1\n",
+        b"epoch,phase,loss,top1,watched_loss,watched_top1\n1,head,1,1\n",
+        b"epoch,phase,loss,top1,watched_loss,watched_top1\n\xff\xfe",
     ],
 )
 def test_a_damaged_history_is_refused(content, tmp_path):

@@ -1,0 +1,99 @@
+"""The part of a network that is not trained: where it ends, and its outputs, run by LiteRT on all cores."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from edgeproof.runtime.chatter import silenced
+from edgeproof.runtime.interpreter import BATCH, Runner
+from edgeproof.runtime.pixels import Pixels
+
+# LiteRT's outputs differ from Keras' by rounding; by more than this share of the largest, they are another network's.
+TOLERANCE = 1e-4
+_CHECKED = 8
+
+
+def boundary(model: Any) -> str | None:
+    """The layer behind which a functional model may be cut so that nothing before it is trained; None for no such.
+
+    One tensor crosses there: the last one of those that are not more than twice the smallest. The input and what only
+    scales it are no place.
+    """
+    places: list[tuple[int, str]] = []
+    weighty = False
+    for place, layer in enumerate(model.layers):
+        if layer.trainable_weights:
+            break
+        weighty |= bool(layer.weights)
+        size = _crossing_size(model.layers, place) if weighty else None
+        if size is not None:
+            places.append((size, layer.name))
+    smallest = min((size for size, _ in places), default=0)
+    return next((name for size, name in reversed(places) if size <= 2 * smallest), None)
+
+
+def part(model: Any, name: str) -> Any:
+    """The model from its input to the output of a layer."""
+    return keras.Model(model.inputs[0], model.get_layer(name).output)
+
+
+def tail(model: Any, name: str) -> Any:
+    """The model from the output of a layer to its own, with its own layers."""
+    return keras.Model(model.get_layer(name).output, model.outputs[0])
+
+
+class Frozen:
+    """A part of a network, run by LiteRT: a third of Keras' time, and the same numbers but for rounding."""
+
+    def __init__(self, keras_part: Any) -> None:
+        # In one row for each picture: a `Runner` takes its model for a classifier.
+        rows = keras.Model(keras_part.inputs[0], keras.layers.Flatten()(keras_part.outputs[0]))
+        with silenced():
+            self._flatbuffer = bytes(tf.lite.TFLiteConverter.from_keras_model(rows).convert())
+        self._keras = keras_part
+        self.shape: tuple[int, ...] = tuple(keras_part.outputs[0].shape[1:])
+        self._idle: deque[Runner] = deque()
+
+    def outputs(self, pixels: Pixels) -> NDArray[np.float32]:
+        """Outputs of shape (n, …), float32, for pixels of shape (n, height, width, 3), uint8. Safe from all threads."""
+        try:
+            runner = self._idle.pop()
+        except IndexError:
+            runner = Runner(self._flatbuffer)
+        try:
+            parts = [
+                runner.raw(pixels[start : start + BATCH].astype(np.float32)) for start in range(0, len(pixels), BATCH)
+            ]
+        finally:
+            self._idle.append(runner)
+        return np.concatenate(parts).reshape(len(pixels), *self.shape)
+
+    def agrees(self, pixels: Pixels) -> bool:
+        """Whether Keras' outputs for a few pictures are the same to 1e-4 of the largest."""
+        few = pixels[:_CHECKED]
+        wanted = np.asarray(self._keras(few.astype(np.float32), training=False))
+        return bool(np.abs(self.outputs(few) - wanted).max() <= TOLERANCE * np.abs(wanted).max())
+
+
+def _crossing_size(layers: list[Any], place: int) -> int | None:
+    """How many numbers cross from the first layers, up to `place`, to the others, where it is one tensor's."""
+    before = {id(layer) for layer in layers[: place + 1]}
+    crossing = {
+        id(tensor): tensor
+        for layer in layers[place + 1 :]
+        for node in layer._inbound_nodes
+        for tensor in node.input_tensors
+        if id(tensor._keras_history.operation) in before
+    }
+    if len(crossing) != 1:
+        return None
+    (tensor,) = crossing.values()
+    if tensor._keras_history.operation is not layers[place]:
+        return None
+    return int(np.prod(tensor.shape[1:]))

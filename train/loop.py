@@ -1,0 +1,188 @@
+"""The loop of a phase: steps, epochs, what is watched, and a state that can be saved between any two steps."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from edgeproof.runtime import progress
+from edgeproof.train import stopping
+from edgeproof.train.batches import Batches, Source, in_order
+from edgeproof.train.history import Epoch
+
+logger = logging.getLogger(__name__)
+
+Arrays = list[NDArray[Any]]
+# Of what is watched.
+BATCH = 256
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What no step trains on, as a `Source` with classes of shape (n,), and its name for people."""
+
+    name: str
+    source: Source
+    classes: NDArray[np.int64]
+    count: int
+
+    @property
+    def dataset(self) -> Any:
+        """A `tf.data.Dataset` of (float32 inputs, one-hot labels)."""
+        return in_order(self.source, self.classes, self.count, BATCH)
+
+
+class Loop:
+    """Trains `model`, which is compiled, on the batches of `plan`, `epochs` times through.
+
+    `step` is how many steps are done. `state` is all that the next step depends on besides the plan: the variables of
+    `whole` (which `model` is a part of), and those of the optimiser and of the metrics; setting it goes on from there
+    bit for bit.
+    """
+
+    def __init__(self, model: Any, whole: Any, plan: Batches, watched: Watched, phase: str, epochs: int) -> None:
+        self.model, self.plan, self.phase, self.epochs = model, plan, phase, epochs
+        self.step = 0
+        self._whole, self._watched = whole, watched
+        model.optimizer.build(model.trainable_variables)
+        # Keras makes the variables of the metrics when it first sees a batch.
+        model.test_on_batch(np.zeros((1, *plan.source.shape), np.float32), np.zeros((1, plan.count), np.float32))
+        model.reset_metrics()
+        strategy = model.distribute_strategy
+
+        @tf.function  # type: ignore[untyped-decorator]  # TensorFlow has no types
+        def train(batch: Any) -> None:
+            strategy.run(model.train_step, args=(batch,))
+
+        self._train = train
+
+    @property
+    def steps(self) -> int:
+        """Of all epochs."""
+        return self.epochs * self.plan.steps_per_epoch
+
+    @property
+    def state(self) -> tuple[Arrays, Arrays]:
+        """Copies of the variables of the whole network, and of all others that the next step depends on."""
+        return values(self._whole.variables), values(self._others)
+
+    @state.setter
+    def state(self, arrays: tuple[Arrays, Arrays]) -> None:
+        assign(self._whole.variables, arrays[0])
+        assign(self._others, arrays[1])
+
+    def run(self, after_epoch: Callable[[Epoch], bool], save: Callable[[], None], *, offset: int) -> None:
+        """Go on to the end of the last epoch, or until `after_epoch` says that no other is wanted.
+
+        Epochs are numbered from `offset` + 1. SIGINT and SIGTERM end the loop between two steps, after `save` unless
+        `after_epoch` was just called: raises `Stopped`.
+        """
+        per_epoch = self.plan.steps_per_epoch
+        note = _Note(self.model)
+        with progress.bar(f"Phase {self.phase}", self.steps, note=note.text) as advance:
+            advance(self.step)
+            for epoch in range(self.step // per_epoch, self.epochs):
+                self.plan.source.prepare(epoch)
+                self._watched.source.prepare(0)
+                with stopping.heeded() as stop:
+                    self._epoch(epoch, stop, save, advance)
+                    wanted = after_epoch(self._judged(offset + epoch + 1))
+                    stop.check(f"after epoch {offset + epoch + 1}")
+                if not wanted:
+                    return
+
+    def _epoch(self, epoch: int, stop: stopping.Stop, save: Callable[[], None], advance: progress.Advance) -> None:
+        last = (epoch + 1) * self.plan.steps_per_epoch
+        if self.step == last - self.plan.steps_per_epoch:
+            self.model.reset_metrics()
+        for batch in self.plan.dataset(self.step, last):
+            self._train(batch)
+            self.step += 1
+            advance(1)
+            if stop.requested and self.step < last:
+                save()
+                stop.check(f"at step {self.step} of {self.steps} of phase {self.phase}")
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """The averaged weights in place of the last ones while the block runs, where the optimiser keeps any."""
+        optimizer = self.model.optimizer
+        if not optimizer.use_ema:
+            yield
+            return
+        kept = values(self.model.trainable_variables)
+        optimizer.finalize_variable_values(self.model.trainable_variables)
+        try:
+            yield
+        finally:
+            assign(self.model.trainable_variables, kept)
+
+    def finish(self) -> None:
+        """Put the averaged weights in the place of the last ones, where the optimiser keeps any."""
+        if self.model.optimizer.use_ema:
+            self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
+
+    @property
+    def _others(self) -> list[Any]:
+        return [*self.model.optimizer.variables, *self.model.metrics_variables]
+
+    def _judged(self, number: int) -> Epoch:
+        trained = self.model.get_metrics_result()
+        loss, top1 = float(trained["loss"]), float(trained["accuracy"])
+        with self.averaged():
+            seen = self.model.evaluate(self._watched.dataset, verbose=0, return_dict=True)
+        done = Epoch(number, self.phase, loss, top1, self._watched.name, float(seen["loss"]), float(seen["accuracy"]))
+        logger.info(
+            "%s epoch %d: loss %.4f, top-1 %.2f %%; on the %s set %.4f, %.2f %%",
+            self.phase,
+            number,
+            done.loss,
+            100 * done.top1,
+            self._watched.name,
+            done.watched_loss,
+            100 * done.watched_top1,
+        )
+        return done
+
+
+def values(variables: Sequence[Any]) -> Arrays:
+    """Copies of what variables hold."""
+    return [np.asarray(variable).copy() for variable in variables]
+
+
+def assign(variables: Sequence[Any], arrays: Sequence[NDArray[Any]]) -> None:
+    """Put arrays into variables. Raises `ValueError` where they are another network's."""
+    if [tuple(each.shape) for each in variables] != [each.shape for each in arrays]:
+        raise ValueError("Expected arrays of the same network.")
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+
+
+def compiled(model: Any, optimizer: Any, label_smoothing: float) -> Any:
+    """The model, ready to be trained on one-hot labels."""
+    model.compile(
+        optimizer=optimizer,
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=label_smoothing),
+        metrics=["accuracy"],
+        jit_compile=False,  # XLA is many times slower on a CPU for this network
+    )
+    return model
+
+
+class _Note:
+    """The words behind the progress bar: the top-1 of the epoch so far."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+
+    def text(self) -> str:
+        found = self._model.get_metrics_result()
+        return f"top-1 {float(found['accuracy']):.1%}" if "accuracy" in found else ""
