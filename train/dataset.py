@@ -57,7 +57,7 @@ def load(
 ) -> Dataset:
     """Load and check the pictures for a model of `size` pixels. Raises `DataError` when they cannot be used.
 
-    With a limit of `memory`, in bytes, and a folder `cache`, pictures that would take more than a quarter of it are
+    With a limit of `memory`, in bytes, and a folder `cache`, pictures that would take more than a share of it are
     decoded into files there, and read when they are wanted. Near duplicates are looked for unless told not to.
     """
     census = Census()

@@ -14,7 +14,9 @@ from edgeproof.runtime.errors import ConfigError, DataError
 from edgeproof.runtime.stored import Allocate, Stored, in_memory
 from edgeproof.train.rows import Rows
 
-# The share of the limit that decoded pictures may take: a split copies them once, and TensorFlow takes the rest.
+# What Python, TensorFlow and a small network take at their peak, which is when the network is converted; measured.
+BASE_BYTES = 1_500_000_000
+# The share of the limit that decoded pictures may take at most.
 PICTURES_SHARE = 0.25
 _UNITS = {"": 1, **{f"{letter}b": 1000 ** (n + 1) for n, letter in enumerate("kmgt")}}
 _UNITS |= {f"{letter}ib": 1024 ** (n + 1) for n, letter in enumerate("kmgt")} | {"b": 1}
@@ -35,13 +37,21 @@ def default() -> int:
     return int(psutil.virtual_memory().total) // 2
 
 
+def for_pictures(limit: int) -> int:
+    """Bytes of a limit that decoded pictures may take: a quarter, and half of what TensorFlow leaves.
+
+    Half, since pictures that are split into two parts are copied once.
+    """
+    return max(0, min(int(PICTURES_SHARE * limit), (limit - BASE_BYTES) // 2))
+
+
 def rooms(total_bytes: int, memory: int | None, cache: Path | None) -> Callable[[str], Allocate]:
     """Where pictures of so many bytes in all are put, for each part of them by name.
 
-    In memory where there is no limit, no cache, or where they fit into a quarter of the limit; else in files of the
-    folder `cache`. Raises `DataError` where the disk has no room for them.
+    In memory where there is no limit, no cache, or where they fit into `for_pictures`; else in files of the folder
+    `cache`. Raises `DataError` where the disk has no room for them.
     """
-    if memory is None or cache is None or total_bytes <= PICTURES_SHARE * memory:
+    if memory is None or cache is None or total_bytes <= for_pictures(memory):
         return lambda name: in_memory
     _check_disk(total_bytes, cache)
 

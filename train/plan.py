@@ -106,7 +106,7 @@ def make(config: Config, survey: Survey, costs: Costs, limit: int) -> Plan:
     )
     preprocessing = survey.sample.preprocessing
     decoded = memory.picture_bytes(pictures, preprocessing.stored_size)
-    in_files = survey.from_files and decoded > memory.PICTURES_SHARE * limit
+    in_files = survey.from_files and decoded > memory.for_pictures(limit)
     reading, evaluation = pictures * costs.reading_seconds, survey.test_pictures * costs.evaluation_seconds
     return Plan(
         training_pictures=train,

@@ -167,7 +167,7 @@ def test_pictures_beyond_the_limit_lie_in_files_and_are_the_same(split, tmp_path
     names = GOOD if split else {name.removeprefix("train/"): GOOD[name] for name in GOOD if "train" in name}
     source = put(tmp_path / "data", {**names, next(iter(names)): b"words"})
     data = Data(source=str(source), test_share=0.4)
-    inside = dataset.load(data, size=8, seed=0, memory=10**9, cache=tmp_path / "cache")
+    inside = dataset.load(data, size=8, seed=0, memory=10**10, cache=tmp_path / "cache")
     assert isinstance(inside.train.stored, np.ndarray)
     outside = dataset.load(data, size=8, seed=0, memory=1000, cache=tmp_path / "cache")
     for one, other in ((inside.train, outside.train), (inside.test, outside.test)):

@@ -6,6 +6,8 @@ from edgeproof.runtime import ConfigError, DataError
 from edgeproof.train import memory
 from edgeproof.train.rows import Rows
 
+GB = 10**9
+
 
 @pytest.mark.parametrize(
     ("text", "size"),
@@ -39,15 +41,16 @@ def test_the_limit_is_half_of_the_machine_unless_given():
     assert memory.default() == psutil.virtual_memory().total // 2
 
 
-@pytest.mark.parametrize(("limit", "total"), [(None, 10**12), (4000, 1000), (4000, 0)])
-def test_what_fits_a_quarter_of_the_limit_stays_in_memory(limit, total, tmp_path):
+@pytest.mark.parametrize(("limit", "total"), [(None, 10**12), (8 * GB, 2 * GB), (2 * GB, GB // 4), (1000, 0)])
+def test_what_fits_a_share_of_the_limit_stays_in_memory(limit, total, tmp_path):
     room = memory.rooms(total, limit, tmp_path / "cache")("training")((2, 3, 3, 3))
     assert isinstance(room, np.ndarray)
     assert not (tmp_path / "cache").exists()
 
 
-def test_what_does_not_fit_lies_in_a_file_of_its_own(tmp_path):
-    rooms = memory.rooms(1001, 4000, tmp_path / "cache")
+@pytest.mark.parametrize(("limit", "total"), [(8 * GB, 2 * GB + 1), (2 * GB, GB // 4 + 1), (GB, 1)])
+def test_what_does_not_fit_lies_in_a_file_of_its_own(limit, total, tmp_path):
+    rooms = memory.rooms(total, limit, tmp_path / "cache")
     room, other = (rooms(name)((2, 3, 3, 3)) for name in ("training", "test"))
     room[1] = np.full((3, 3, 3), 7, np.uint8)
     assert isinstance(room, Rows)

@@ -80,7 +80,7 @@ def test_where_nothing_is_frozen_nothing_is_cached():
     assert (found.phases[1].views, found.phases[1].cache_bytes) == (0, 0)
 
 
-def test_decoded_pictures_beyond_a_quarter_of_the_limit_lie_in_files():
+def test_decoded_pictures_beyond_a_share_of_the_limit_lie_in_files():
     many = survey(100_000, 60_000, test=40_000, side=96)
     found = made(given=many)
     decoded = 200_000 * 96 * 96 * 3
