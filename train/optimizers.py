@@ -9,40 +9,33 @@ import keras
 
 from edgeproof.train.config import Finetune, Head
 
-# No decay for what is not a kernel, nor for depthwise kernels: they have few weights and a range to keep.
-_NOT_DECAYED = ("bias", "gamma", "beta", "depthwise")
-
 
 class LayerwiseAdamW(keras.optimizers.AdamW):  # type: ignore[misc]  # Keras has no types
     """AdamW (Loshchilov and Hutter, arXiv:1711.05101) with a learning rate of its own for each variable.
 
-    `rates` maps a variable's path to what its learning rate is multiplied with, 1 where it is missing.
+    `rates` are what the learning rates of the trained variables are multiplied with, in their order.
     """
 
-    def __init__(self, *arguments: Any, rates: Mapping[str, float], **more: Any) -> None:
+    def __init__(self, *arguments: Any, rates: Sequence[float], **more: Any) -> None:
         super().__init__(*arguments, **more)
-        self.rates = dict(rates)
+        self.rates = tuple(rates)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """As Keras calls it for each variable."""
-        super().update_step(gradient, variable, learning_rate * self.rates.get(variable.path, 1.0))
+        super().update_step(gradient, variable, learning_rate * self.rates[self._get_variable_index(variable)])
 
 
-def for_head(settings: Head, steps: int) -> Any:
-    """The optimiser of phase 1, for so many steps."""
-    return _optimizer(
-        _rate(settings.learning_rate, settings.schedule, steps, warmup=0.0), settings.weight_decay, rates={}, ema=0.0
-    )
+def for_head(settings: Head, model: Any, steps: int) -> Any:
+    """The optimiser of phase 1, for so many steps of a model."""
+    rate = _rate(settings.learning_rate, settings.schedule, steps, warmup=0.0)
+    return _optimizer(rate, settings.weight_decay, model, rates={}, ema=0.0)
 
 
-def for_finetuning(settings: Finetune, steps: int, layers: Sequence[Any] = ()) -> Any:
-    """The optimiser of phase 2, for so many steps; `layers` are those of the base, from the first to the last."""
-    return _optimizer(
-        _rate(settings.learning_rate, settings.schedule, steps, warmup=settings.warmup),
-        settings.weight_decay,
-        rates=layer_rates(layers, settings.layer_decay),
-        ema=settings.ema,
-    )
+def for_finetuning(settings: Finetune, model: Any, steps: int, layers: Sequence[Any] = ()) -> Any:
+    """The optimiser of phase 2, for so many steps of a model; `layers` are the base's, from the first to the last."""
+    rate = _rate(settings.learning_rate, settings.schedule, steps, warmup=settings.warmup)
+    rates = layer_rates(layers, settings.layer_decay)
+    return _optimizer(rate, settings.weight_decay, model, rates=rates, ema=settings.ema)
 
 
 def layer_rates(layers: Sequence[Any], decay: float) -> dict[str, float]:
@@ -69,10 +62,17 @@ def _rate(top: float, schedule: str, steps: int, *, warmup: float) -> Any:
     return keras.optimizers.schedules.CosineDecay(0.0, max(1, steps - first), warmup_target=top, warmup_steps=first)
 
 
-def _optimizer(rate: Any, weight_decay: float, *, rates: Mapping[str, float], ema: float) -> Any:
+def _optimizer(rate: Any, weight_decay: float, model: Any, *, rates: Mapping[str, float], ema: float) -> Any:
     averaged = {"use_ema": True, "ema_momentum": ema} if ema else {}
     if not weight_decay and not rates:
         return keras.optimizers.Adam(rate, **averaged)
-    made = LayerwiseAdamW(rate, weight_decay=weight_decay, rates=rates, **averaged)
-    made.exclude_from_weight_decay(var_names=list(_NOT_DECAYED))
+    each = [rates.get(variable.path, 1.0) for variable in model.trainable_variables]
+    made = LayerwiseAdamW(rate, weight_decay=weight_decay, rates=each, **averaged)
+    # Depthwise kernels have few weights and a range to keep; biases and norms are no kernels.
+    decayed = {
+        id(layer.kernel)
+        for layer in model.layers
+        if isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense)) and layer.trainable
+    }
+    made.exclude_from_weight_decay(var_list=[one for one in model.trainable_variables if id(one) not in decayed])
     return made

@@ -56,7 +56,7 @@ def train_head(model: Any, material: Material, config: Config, keeper: Keeper) -
     pictures = PictureSource(material.train, augmentation, config.seed, settings.views)
     cached = _Cached(Frozen(network.feature_model(model)), pictures, material, settings.epochs, np.float32, "Features")
     plan = _plan(cached.train, material.train, settings.batch, config.seed)
-    optimizer = optimizers.for_head(settings, settings.epochs * plan.steps_per_epoch)
+    optimizer = optimizers.for_head(settings, head, settings.epochs * plan.steps_per_epoch)
     loop = Loop(
         compiled(head, optimizer, settings.label_smoothing), model, plan, cached.watched, "head", settings.epochs
     )
@@ -86,7 +86,9 @@ def finetune(model: Any, material: Material, config: Config, keeper: Keeper) -> 
     mixing = Mixing(settings.mixup, settings.cutmix)
     weights = batches.balanced(material.train.classes, len(material.train.labels)) if settings.balanced else None
     plan = _plan(cached.train if cached else pictures, material.train, settings.batch, config.seed, mixing, weights)
-    optimizer = optimizers.for_finetuning(settings, settings.epochs * plan.steps_per_epoch, network.base_layers(model))
+    optimizer = optimizers.for_finetuning(
+        settings, part, settings.epochs * plan.steps_per_epoch, network.base_layers(model)
+    )
     watched = cached.watched if cached else _watched(PictureSource(material.watched, None, config.seed), material)
     loop = Loop(compiled(part, optimizer, settings.label_smoothing), model, plan, watched, "finetune", settings.epochs)
     try:

@@ -1,5 +1,6 @@
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from edgeproof.runtime import ConfigError
 from edgeproof.train import config
@@ -18,8 +19,12 @@ def toml(tmp_path):
     return write
 
 
-def test_without_a_file_the_published_recipe_is_taken():
-    settings = config.load()
+def test_without_a_file_the_better_recipe_is_taken():
+    assert config.load() == config.RECIPES["better"] != config.RECIPES["plain"]
+
+
+def test_the_plain_recipe_is_the_published_one():
+    settings = config.load(None, ["recipe=plain"])
     assert settings == Config()
     assert (settings.head.epochs, settings.finetune.epochs, settings.finetune.frozen_layers) == (10, 5, 50)
     assert settings.head.learning_rate > settings.finetune.learning_rate
@@ -27,10 +32,32 @@ def test_without_a_file_the_published_recipe_is_taken():
 
 
 def test_a_file_changes_what_it_names_and_nothing_else(toml):
-    settings = config.load(toml("seed = 7\n[head]\nepochs = 3\n"))
-    assert (settings.seed, settings.head.epochs) == (7, 3)
-    assert settings.head.batch == Config().head.batch
-    assert settings.finetune == Config().finetune
+    for recipe, base in config.RECIPES.items():
+        settings = config.load(toml(f'recipe = "{recipe}"\nseed = 7\n[head]\nepochs = 3\n'))
+        assert (settings.seed, settings.head.epochs) == (7, 3)
+        assert settings == replace(base, seed=7, head=replace(base.head, epochs=3))
+
+
+def test_a_recipe_that_is_not_there_is_refused_with_the_nearest():
+    with pytest.raises(ConfigError, match=r"--set: no recipe 'bettr'\. Did you mean 'better'\?"):
+        config.load(None, ["recipe=bettr"])
+
+
+def test_settings_of_earlier_versions_are_found_where_they_moved(toml):
+    settings = config.load(toml("[finetune]\nflip = false\nshift = 3\n"))
+    assert (settings.augmentation.flip, settings.augmentation.shift) == (False, 3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (["finetune.patience=2"], r"finetune\.patience is 2, but .*Set data\.validation_share=0\.1 too"),
+        (["finetune.mixup=0.6", "finetune.cutmix=0.6"], "more than 1 together"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(settings, words):
+    with pytest.raises(ConfigError, match=words):
+        config.load(None, settings)
 
 
 def test_an_override_wins_over_the_file_and_the_last_one_wins(toml):
@@ -54,9 +81,9 @@ def test_a_bare_word_or_a_path_needs_no_quotes(text, value):
 
 
 def test_numbers_and_switches_are_typed_as_in_toml():
-    settings = config.load(None, ["head.learning_rate=1e-2", "finetune.flip=false", "network.dropout=0"])
+    settings = config.load(None, ["head.learning_rate=1e-2", "augmentation.flip=false", "network.dropout=0"])
     assert settings.head.learning_rate == 0.01
-    assert settings.finetune.flip is False
+    assert settings.augmentation.flip is False
     assert settings.network.dropout == 0
 
 
@@ -65,8 +92,8 @@ def test_numbers_and_switches_are_typed_as_in_toml():
     [
         ("head.epoch=3", r"--set \[head\]: unknown setting 'epoch'\. Did you mean 'epochs'\?"),
         ("finetun.epochs=3", r"--set: unknown setting 'finetun'\. Did you mean 'finetune'\?"),
-        ("head.qqq=3", r"\[head\]: unknown setting 'qqq'\. Known are epochs, learning_rate, batch, label_smoothing\."),
-        ("zzz=1", r"unknown setting 'zzz'\. Known are data, network, head, finetune, seed\."),
+        ("head.qqq=3", r"\[head\]: unknown setting 'qqq'\. Known are epochs, learning_rate, batch, views, "),
+        ("zzz=1", r"unknown setting 'zzz'\. Known are recipe, data, network, augmentation, head, "),
     ],
 )
 def test_an_unknown_setting_is_refused_with_the_nearest_known_one(override, words):
@@ -90,7 +117,7 @@ def test_an_unknown_setting_in_a_file_is_refused_with_the_files_name(toml):
         ("network.size=16", r"network\.size: expected `int` >= 32"),
         ("network.dropout=1.0", r"network\.dropout: expected `float` < 1"),
         ("finetune.batch_norm=inference", r"finetune\.batch_norm: invalid enum value 'inference'"),
-        ("finetune.flip=1", r"finetune\.flip: expected `bool`, got `int`"),
+        ("augmentation.flip=1", r"augmentation\.flip: expected `bool`, got `int`"),
         ("head=3", r"head: expected `object`, got `int`"),
         ("seed.x=3", r"seed: expected `int`, got `object`"),
     ],
@@ -124,7 +151,7 @@ def test_a_file_that_cannot_be_read_or_is_no_toml_is_refused(toml, tmp_path):
 def test_what_is_dumped_is_loaded_again(toml):
     changes = [
         *('data.source=/tmp/my "own" päth\\x', "data.test=other.zip", "data.fit=crop", "data.source_size=32"),
-        *("head.learning_rate=0.00001", "finetune.weight_decay=1e-07", "finetune.flip=false", "seed=12345678901"),
+        *("head.learning_rate=0.00001", "finetune.weight_decay=1e-07", "augmentation.flip=false", "seed=12345678901"),
     ]
     for settings in (Config(), config.load(None, changes)):
         assert config.load(toml(config.dump(settings))) == settings
@@ -134,7 +161,9 @@ def test_a_dump_names_every_setting_that_has_a_value():
     text = config.dump(Config())
     for section, values in msgspec.to_builtins(Config()).items():
         assert section in text
-        assert all(key in text for key, value in values.items() if value is not None) if section != "seed" else True
+        assert (
+            all(key in text for key, value in values.items() if value is not None) if isinstance(values, dict) else True
+        )
 
 
 @pytest.mark.parametrize("name", ["cifar100-035-96", "cifar100-100-96"])

@@ -1,0 +1,86 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import keras
+import numpy as np
+import pytest
+
+from edgeproof.train import config, frozen, network
+from edgeproof.train.frozen import Frozen
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (70, 32, 32, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def model():
+    """MobileNetV2 with the bundled weights, small, and its first 50 layers frozen."""
+    built = network.build(config.Network(alpha=0.35, size=32, weights="bundled", dense=8), 3)
+    network.freeze(built, 50)
+    return built
+
+
+@pytest.fixture(scope="module")
+def part(model):
+    return frozen.part(model, "block_4_add")
+
+
+@pytest.mark.parametrize(
+    ("layers", "place"),
+    [(0, None), (1, None), (2, "Conv1"), (50, "block_4_add"), (57, "block_5_add"), (154, "out_relu")],
+)
+def test_the_cut_is_the_last_place_before_a_trained_layer_where_one_small_tensor_crosses(layers, place):
+    built = network.build(config.Network(alpha=0.35, size=96, weights="none"), 3)
+    network.freeze(built, layers)
+    found = frozen.boundary(built)
+    if layers == 154:
+        assert found in ("block_16_project_BN", "features")
+        return
+    assert found == place
+
+
+def test_nothing_that_is_trained_lies_before_the_cut(model, part):
+    assert not part.trainable_weights
+    assert {id(w) for w in frozen.tail(model, "block_4_add").trainable_weights} == {
+        id(w) for w in model.trainable_weights
+    }
+
+
+def test_part_and_tail_are_the_whole(model, part):
+    whole = np.asarray(model(PIXELS.astype(np.float32), training=False))
+    tail = frozen.tail(model, "block_4_add")
+    np.testing.assert_allclose(tail(part(PIXELS.astype(np.float32)), training=False), whole, atol=1e-6)
+    assert np.ptp(whole, axis=0).max() > 0.01
+
+
+def test_litert_gives_keras_outputs(part):
+    found = Frozen(part)
+    wanted = np.asarray(part(PIXELS.astype(np.float32), training=False))
+    assert found.shape == wanted.shape[1:]
+    np.testing.assert_allclose(found.outputs(PIXELS), wanted, atol=1e-4 * np.abs(wanted).max())
+    assert found.agrees(PIXELS)
+    assert np.ptp(wanted, axis=0).max() > 0.1
+
+
+def test_the_batch_makes_no_difference(part):
+    found = Frozen(part)
+    whole = found.outputs(PIXELS)
+    np.testing.assert_array_equal(np.concatenate([found.outputs(PIXELS[:64]), found.outputs(PIXELS[64:])]), whole)
+
+
+def test_threads_get_the_same_numbers(part):
+    found = Frozen(part)
+    whole = found.outputs(PIXELS)
+    with ThreadPoolExecutor(4) as pool:
+        for outputs in pool.map(found.outputs, [PIXELS] * 8):
+            np.testing.assert_array_equal(outputs, whole)
+
+
+def test_another_networks_numbers_do_not_agree(part):
+    found = Frozen(part)
+    other = keras.models.clone_model(part)  # with weights of its own
+    found._keras = other
+    assert not found.agrees(PIXELS)
+
+
+def test_a_vector_is_given_as_a_vector(model):
+    found = Frozen(network.feature_model(model))
+    assert found.outputs(PIXELS[:3]).shape == (3, 1280)
