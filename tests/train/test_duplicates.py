@@ -81,10 +81,24 @@ def test_equal_pictures_are_found_as_such_and_not_as_near_ones(train):
     assert duplicates.near(train, test) == duplicates.Near((), 3, 3)
 
 
+def likeness(picture, seed):
+    """The picture without its details, with others instead: as a field below a sky is like another one."""
+    smooth = resized(resized(picture, 8), len(picture)).astype(np.int64)
+    grain = np.random.default_rng(seed).normal(0, 25, smooth.shape[:2])[..., np.newaxis]
+    return (smooth + grain).clip(0, 255).astype(np.uint8)
+
+
+def test_what_is_alike_but_for_its_details_is_no_duplicate(train, monkeypatch):
+    test = part("test", [likeness(train.stored[number], number) for number in range(20)])
+    assert duplicates.near(train, test).pairs == ()
+    monkeypatch.setattr(duplicates, "SIMILAR", 0.0)
+    assert len(duplicates.near(train, test).pairs) > 10  # the details decided
+
+
 def test_copies_within_the_training_set_do_not_hide_a_near_duplicate(train):
-    often = part("train", [train.stored[0]] * 20 + [train.stored[5]])
-    found = duplicates.near(often, part("test", [recompressed(train.stored[5])]))
-    assert [pair.train for pair in found.pairs] == ["train/20"]
+    asked = train.stored[5]
+    often = part("train", [likeness(asked, 0)] * 20 + [np.roll(asked, len(asked) // 16, axis=0)])
+    assert [pair.train for pair in duplicates.near(often, part("test", [asked])).pairs] == ["train/20"]
 
 
 def test_the_most_alike_comes_first_and_each_test_picture_once(train):
