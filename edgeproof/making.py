@@ -15,6 +15,10 @@ def train(
     out: Annotated[Path, typer.Option(help="The run folder to write.")],
     data: Annotated[str | None, typer.Option(help="digits, cifar100, or the path of a folder or zip.")] = None,
     test_data: Annotated[str | None, typer.Option(help="A second path, with the test pictures.")] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(help="mobilenetv2, mobilenetv3small, mobilenetv3large, efficientnetv2b0, or a Keras model file."),
+    ] = None,
     settings: options.Settings = None,
     set_: options.Set = None,
     sample_class: Annotated[str, typer.Option("--class", help="The class shown in plots/samples.png.")] = "",
@@ -27,12 +31,13 @@ def train(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Train MobileNetV2 in two phases on labelled pictures."""
+    """Train a classifier in two phases on labelled pictures."""
     session.set_up(quiet)
     from edgeproof.train import config, memory
 
     overrides = [f"data.source={json_text(data)}"] if data is not None else []
     overrides += [f"data.test={json_text(test_data)}"] if test_data is not None else []
+    overrides += [f"network.backbone={json_text(backbone)}"] if backbone is not None else []
     chosen = config.load(settings, [*overrides, *(set_ or [])])
     limit = memory.parse(memory_limit) if memory_limit is not None else None
     if dry_run:

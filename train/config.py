@@ -38,15 +38,21 @@ class Data(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """MobileNetV2 without its top, and the head on it.
+    """A backbone without its top, and the head on it.
 
-    `weights` is `imagenet`, `bundled` (alpha 0.35, ships with edgeproof), `none`, or the path of an .h5,
+    `backbone` is a name in `train/backbones.py`, or the path of a Keras model, whose part before its global pooling is
+    taken; `input_range` is what such a file takes for the bytes 0 and 255. `alpha` is the width of MobileNets,
+    `minimalistic` the MobileNetV3 without squeeze-and-excite, hard swish and 5×5 kernels. `weights` is `imagenet` (for
+    a model file: its own), `bundled` (MobileNetV2 of alpha 0.35, ships with edgeproof), `none`, or the path of an .h5,
     .weights.h5 or .npz file.
     """
 
+    backbone: str = "mobilenetv2"
     alpha: Rate = 1.0
+    minimalistic: bool = False
     size: Annotated[int, msgspec.Meta(ge=32, multiple_of=1)] = 96
     weights: str = "imagenet"
+    input_range: tuple[float, float] = (0.0, 255.0)
     dense: Positive = 512
     dropout: Share = 0.5
 
@@ -84,7 +90,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Finetune(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Phase 2: the base without its first `frozen_layers`, at a lower learning rate.
+    """Phase 2: the base without its first `frozen_layers` (the backbone's own unless given), at a lower learning rate.
 
     `views` is how many augmented views of each picture there are, an epoch one after the other; 0 for as many as
     epochs. `schedule`, `warmup` (a share of the steps) and `weight_decay` (AdamW when above 0) shape the optimiser;
@@ -100,7 +106,7 @@ class Finetune(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     epochs: Count = 5
     learning_rate: Rate = 1e-4
     batch: Positive = 128
-    frozen_layers: Count = 50
+    frozen_layers: Count | None = None
     views: Count = 0
     batch_norm: Literal["training", "frozen"] = "training"
     label_smoothing: Share = 0.0

@@ -50,7 +50,7 @@ def _head(model: Any, config: Config, sample: LabelledPictures) -> PhaseCosts:
 
 
 def _finetune(model: Any, config: Config, sample: LabelledPictures) -> PhaseCosts:
-    network.freeze(model, config.finetune.frozen_layers, batch_norm=config.finetune.batch_norm)
+    network.freeze_as_set(model, config)
     place = frozen.boundary(model)
     part = frozen.part(model, place) if place is not None else None
     tail = frozen.tail(model, place) if place is not None else model

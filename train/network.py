@@ -1,14 +1,15 @@
-"""The network: raw RGB pixels, scaling, MobileNetV2 without its top, and a head, as one flat Keras model."""
+"""The network: raw RGB pixels, scaling, a backbone without its top, and a head, as one flat Keras model."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import keras
 
 from edgeproof.runtime.errors import ConfigError
+from edgeproof.train import backbones, weights
 from edgeproof.train import config as settings
-from edgeproof.train import weights
 
 FEATURES = "features"
 INPUT = "pixels"
@@ -17,30 +18,43 @@ INPUT = "pixels"
 def build(network: settings.Network, classes: int) -> Any:
     """A Keras model from pixels 0–255 of shape (n, size, size, 3) to probabilities of shape (n, classes).
 
-    Flat, because the quantisation tools refuse models inside models. Raises `ConfigError` for an `alpha` that
-    does not fit the weights, and what `weights.load` raises.
+    Flat, because the quantisation tools refuse models inside models. Raises `ConfigError` for a backbone that does
+    not exist or does not fit the other settings, and what `weights.load` raises.
     """
     inputs = keras.Input((network.size, network.size, 3), name=INPUT)
-    scaled = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="scaling")(inputs)
-    base = keras.applications.MobileNetV2(
-        input_shape=(network.size, network.size, 3),
-        input_tensor=scaled,
-        alpha=network.alpha,
-        include_top=False,
-        weights=None,
-    )
-    weights.load(base, network)
-    hidden = keras.layers.GlobalAveragePooling2D(name=FEATURES)(base.output)
+    hidden = keras.layers.GlobalAveragePooling2D(name=FEATURES)(_last_map(network, inputs))
     hidden = keras.layers.Dense(network.dense, activation="relu", name="head")(hidden)
     hidden = keras.layers.Dropout(network.dropout, name="dropout")(hidden)
     outputs = keras.layers.Dense(classes, activation="softmax", name="probabilities")(hidden)
-    return keras.Model(inputs, outputs, name=f"mobilenetv2_{round(network.alpha * 100):03}_{network.size}")
+    return keras.Model(inputs, outputs, name=backbones.name(network))
+
+
+def _last_map(network: settings.Network, inputs: Any) -> Any:
+    """The backbone's output of shape (n, height, width, channels), with the weights that the settings name."""
+    row = backbones.known(network)
+    if row is not None:
+        base = backbones.built(row, network, inputs=_scaled(inputs, *row.scaling))
+        weights.load(base, network, row)
+        return base.output
+    low, high = network.input_range
+    scaled = inputs if (low, high) == (0.0, 255.0) else _scaled(inputs, ((high - low) / 255,) * 3, (low,) * 3)
+    found = backbones.from_file(Path(network.backbone), scaled)
+    weights.load(keras.Model(inputs, found), network)
+    return found
+
+
+def _scaled(inputs: Any, scale: tuple[float, ...], offset: tuple[float, ...]) -> Any:
+    """Raw pixels as a backbone takes them. One number where the channels do not differ, as the file formats like it."""
+    one = len({*scale}) == 1 and len({*offset}) == 1
+    layer = keras.layers.Rescaling(scale[0], offset[0], name=backbones.SCALING) if one else None
+    layer = layer or keras.layers.Rescaling(list(scale), list(offset), name=backbones.SCALING)
+    return layer(inputs)
 
 
 def base_layers(model: Any) -> list[Any]:
-    """MobileNetV2's own layers as Keras counts them (the input is the first), without scaling and head."""
+    """The backbone's own layers as Keras counts them (the input is the first), without scaling and head."""
     names = [layer.name for layer in model.layers]
-    return [layer for layer in model.layers[: names.index(FEATURES)] if layer.name != "scaling"]
+    return [layer for layer in model.layers[: names.index(FEATURES)] if layer.name != backbones.SCALING]
 
 
 def freeze(model: Any, frozen_layers: int, *, batch_norm: str = "training") -> None:
@@ -55,6 +69,14 @@ def freeze(model: Any, frozen_layers: int, *, batch_norm: str = "training") -> N
     for number, layer in enumerate(layers):
         kept = batch_norm == "frozen" and isinstance(layer, keras.layers.BatchNormalization)
         layer.trainable = number >= frozen_layers and not kept
+
+
+def freeze_as_set(model: Any, config: settings.Config) -> None:
+    """Freeze what phase 2 leaves as it is, by the settings or, where they do not say, by the backbone."""
+    first = config.finetune.frozen_layers
+    if first is None:
+        first = backbones.frozen_layers(config.network, len(base_layers(model)))
+    freeze(model, first, batch_norm=config.finetune.batch_norm)
 
 
 def feature_model(model: Any) -> Any:

@@ -74,7 +74,7 @@ def finetune(model: Any, material: Material, config: Config, keeper: Keeper) -> 
     settings = config.finetune
     if not settings.epochs:
         return
-    network.freeze(model, settings.frozen_layers, batch_norm=settings.batch_norm)
+    network.freeze_as_set(model, config)
     pictures = PictureSource(material.train, config.augmentation, config.seed, settings.views)
     part, cached = model, None
     place = frozen.boundary(model)

@@ -26,7 +26,7 @@ def test_without_a_file_the_better_recipe_is_taken():
 def test_the_plain_recipe_is_the_published_one():
     settings = config.load(None, ["recipe=plain"])
     assert settings == Config()
-    assert (settings.head.epochs, settings.finetune.epochs, settings.finetune.frozen_layers) == (10, 5, 50)
+    assert (settings.head.epochs, settings.finetune.epochs, settings.finetune.frozen_layers) == (10, 5, None)
     assert settings.head.learning_rate > settings.finetune.learning_rate
     assert settings.network.dense == 512
 

@@ -4,7 +4,7 @@ import pytest
 
 from edgeproof.runtime import ConfigError
 from edgeproof.train import network
-from edgeproof.train.config import Network
+from edgeproof.train.config import Config, Finetune, Network
 
 SETTINGS = Network(alpha=0.35, size=32, weights="none", dense=8, dropout=0.5)
 
@@ -103,3 +103,20 @@ def test_features_and_head_together_are_the_model_and_share_its_weights(model):
     together = np.asarray(head(features(pixels, training=False), training=False))
     np.testing.assert_allclose(together, np.asarray(model(pixels, training=False)), atol=1e-6)
     assert head.get_layer("head") is model.get_layer("head")
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, 50), (7, 7), (0, 0)])
+def test_the_settings_or_else_the_backbone_say_what_phase_2_leaves_frozen(model, given, expected):
+    network.freeze_as_set(model, Config(network=SETTINGS, finetune=Finetune(frozen_layers=given)))
+    assert [layer.trainable for layer in network.base_layers(model)] == [False] * expected + [True] * (154 - expected)
+
+
+def test_a_model_files_first_third_stays_frozen(tmp_path):
+    base = keras.applications.MobileNetV2(input_shape=(32, 32, 3), alpha=0.35, include_top=False, weights=None)
+    base.save(tmp_path / "base.keras")
+    settings = Config(network=Network(backbone=str(tmp_path / "base.keras"), size=32, dense=8))
+    built = network.build(settings.network, 3)
+    network.freeze_as_set(built, settings)
+    assert [layer.trainable for layer in network.base_layers(built)].count(False) == 154 // 3
+    for one, other in zip(base.get_weights(), built.get_weights(), strict=False):
+        np.testing.assert_array_equal(one, other)

@@ -5,7 +5,11 @@ import pytest
 from edgeproof import models
 from edgeproof.runtime import ConfigError, ModelError
 from edgeproof.train import weights
+from edgeproof.train.backbones import TABLE
 from edgeproof.train.config import Network
+
+
+MOBILENETV2 = TABLE["mobilenetv2"]
 
 
 def settings(**changes):
@@ -82,7 +86,7 @@ def test_a_file_that_holds_no_weights_is_refused(name, content, base, tmp_path):
 
 def test_none_leaves_the_network_as_it_is(base):
     fill(base, 0.5)
-    weights.load(base, settings(weights="none"))
+    weights.load(base, settings(weights="none"), MOBILENETV2)
     assert all((array == 0.5).all() for array in base.get_weights())
 
 
@@ -100,16 +104,25 @@ def test_the_bundled_weights_are_those_that_ship(base, tmp_path, monkeypatch):
     assert all((array == 0.75).all() for array in base.get_weights())
 
 
-def test_where_imagenet_cannot_be_had_three_ways_out_are_named(base, monkeypatch):
+@pytest.mark.parametrize(
+    ("backbone", "title", "last_way"),
+    [
+        ("mobilenetv2", "MobileNetV2 of alpha 0.35", "take the bundled ones with --set network.weights=bundled"),
+        ("mobilenetv3small", "MobileNetV3Small of alpha 0.35", "take mobilenetv2 with --set network.weights=bundled"),
+        ("mobilenetv3large", "MobileNetV3Large of alpha 0.35", "take mobilenetv2 with --set network.weights=bundled"),
+        ("efficientnetv2b0", "EfficientNetV2B0", "take mobilenetv2 with --set network.weights=bundled"),
+    ],
+)
+def test_where_imagenet_cannot_be_had_three_ways_out_are_named(backbone, title, last_way, base, monkeypatch):
     def fail(**options):
         raise Exception("URL fetch failure on https://example.org: None -- no route\nand more")
 
-    monkeypatch.setattr(keras.applications, "MobileNetV2", fail)
+    monkeypatch.setattr(keras.applications, TABLE[backbone].builder, fail)
     with pytest.raises(ConfigError) as caught:
-        weights.load(base, settings(weights="imagenet"))
+        weights.load(base, settings(weights="imagenet", backbone=backbone), TABLE[backbone])
     message = str(caught.value)
-    assert "Keras could not get them (URL fetch failure on https://example.org: None -- no route)" in message
-    for way in ("connect to the network once", "network.weights=FILE.h5", "network.weights=bundled"):
+    assert f"could not get them for {title} (URL fetch failure on https://example.org: None -- no route)." in message
+    for way in ("connect to the network once", "network.weights=FILE.h5", last_way):
         assert way in message
     assert "\n" not in message
 
@@ -125,6 +138,23 @@ def test_what_keras_has_for_imagenet_is_taken(base, monkeypatch):
 
     monkeypatch.setattr(keras.applications, "MobileNetV2", stored)
     fill(base, 0)
-    weights.load(base, settings(weights="imagenet"))
+    weights.load(base, settings(weights="imagenet"), MOBILENETV2)
     assert asked == {"input_shape": (32, 32, 3), "alpha": 0.35, "include_top": False, "weights": "imagenet"}
     assert all((array == 0.125).all() for array in base.get_weights())
+
+
+def test_the_bundled_weights_are_for_mobilenetv2_alone(base):
+    with pytest.raises(ConfigError, match=r"bundled is for mobilenetv2, not EfficientNetV2B0\. Three ways out"):
+        weights.load(base, settings(weights="bundled", backbone="efficientnetv2b0"), TABLE["efficientnetv2b0"])
+
+
+def test_a_model_file_keeps_its_own_weights_unless_others_are_named(base, tmp_path):
+    fill(base, 0.5)
+    weights.load(base, settings(backbone="mine.keras"))
+    assert all((array == 0.5).all() for array in base.get_weights())
+    weights.save_half(base, tmp_path / "half.npz")
+    fill(base, 0)
+    weights.load(base, settings(backbone="mine.keras", weights=str(tmp_path / "half.npz")))
+    assert all((array == 0.5).all() for array in base.get_weights())
+    with pytest.raises(ConfigError, match=r"network\.weights=none, but mine\.keras brings weights\. Leave it out"):
+        weights.load(base, settings(backbone="mine.keras", weights="none"))
