@@ -204,3 +204,11 @@ false-alarms: venv  ## how often compare errs under a background load of 2, and 
 .PHONY: clean
 clean:  ## remove what these targets made, but the environments and runs/
 	rm -rf demo build dist .typing .mypy_cache .ruff_cache .pytest_cache *.egg-info
+
+.PHONY: training-speed
+training-speed: data venv  ## the plain recipe by Keras' own fit and by edgeproof, side by side (more than an hour)
+	$(BIN)/python benchmarks/peers/plain_fit.py
+
+.PHONY: training-memory
+training-memory: data venv  ## train on 200,000 pictures within 2 GB, beside 4,000 (needs 10 GB of disk)
+	$(BIN)/python benchmarks/peers/streaming_training.py
