@@ -27,6 +27,8 @@ def train(
         typer.Option(help="Such as 2GB; half of the machine's unless given."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan, and train nothing.")] = False,
+    resume: options.Resume = True,
+    deterministic: options.Deterministic = False,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -48,7 +50,9 @@ def train(
     with session.tensorflow():
         from edgeproof.train import training
 
-    run = training.train(chosen, out, overwrite=overwrite, sample_class=sample_class)
+    run = training.train(
+        chosen, out, overwrite=overwrite, resume=resume, deterministic=deterministic, sample_class=sample_class
+    )
     from edgeproof import show
 
     show.training(run, as_json=json)

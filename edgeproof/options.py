@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars and no notes on stderr.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier run left in --out.")]
+Resume = Annotated[
+    bool, typer.Option("--resume/--no-resume", help="Go on with an unfinished run in --out, or begin it anew.")
+]
+Deterministic = Annotated[bool, typer.Option("--deterministic", help="The same bits each time; slower.")]
 Settings = Annotated[Path | None, typer.Option("--config", metavar="FILE.toml", help="Settings of the training.")]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="One setting; may be repeated.")

@@ -14,9 +14,11 @@ from typer.exceptions import TyperException
 
 from edgeproof.runtime import progress
 from edgeproof.runtime.chatter import silenced
-from edgeproof.runtime.errors import ConfigError, EdgeproofError, VerificationError
+from edgeproof.runtime.errors import ConfigError, EdgeproofError, Stopped, VerificationError
 
 logger = logging.getLogger("edgeproof")
+# What typer makes of a KeyboardInterrupt: it returns this status, and says nothing.
+INTERRUPTED = 130
 
 
 def set_up(quiet: bool) -> None:
@@ -61,6 +63,8 @@ def status_of(command: Callable[[], object]) -> int:
     """Run a command; what is known to go wrong becomes one line on stderr and an exit status."""
     try:
         status = command()
+        if status == INTERRUPTED:
+            raise KeyboardInterrupt
         return status if isinstance(status, int) else 0
     except typer.Exit as error:
         return error.exit_code
@@ -70,8 +74,10 @@ def status_of(command: Callable[[], object]) -> int:
         return _refuse(error, 1)
     except EdgeproofError as error:
         return _refuse(error, 2)
+    except Stopped as error:
+        return _refuse(error, error.status)
     except (KeyboardInterrupt, typer.Abort):
-        return _refuse("stopped; nothing was left half-written", 130)
+        return _refuse("stopped; nothing was left half-written", INTERRUPTED)
 
 
 class _Notes(logging.Handler):

@@ -1,12 +1,16 @@
 """Files that are whole or absent: written under a temporary name, synced, and moved into place."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import get_ident
 
 from edgeproof.runtime.errors import DataError
+
+# In a temporary name: the process, and its thread.
+_OWNER = re.compile(r"\.(\d+)-\d+\.tmp")
 
 
 @contextmanager
@@ -54,6 +58,28 @@ def writable_folder(path: str | Path) -> Path:
         reason = error.strerror or error
         raise DataError(f"{folder} is no folder that can be written: {reason}. Give another --out.") from error
     return folder
+
+
+def remove_stale(folder: str | Path) -> None:
+    """Remove what killed processes left under temporary names in a folder and those inside it.
+
+    What another living process of this machine writes is left alone; this one's own is taken for a namesake's.
+    """
+    for path in Path(folder).rglob(".*.tmp*"):
+        found = _OWNER.search(path.name)
+        if found and (int(found[1]) == os.getpid() or not _alive(int(found[1]))):
+            with suppress(OSError):
+                path.unlink()
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # another user's
+    return True
 
 
 def _sync(path: Path) -> None:

@@ -24,3 +24,19 @@ class ModelError(EdgeproofError):
 
 class VerificationError(EdgeproofError):
     """A gate failed: the exported file is not close enough to its reference."""
+
+
+class Stopped(BaseException):
+    """A signal asked for an end, and the work so far is saved; the message says how far it got and what goes on.
+
+    No `Exception`, as `KeyboardInterrupt` is none; nor that, because frameworks of command lines swallow its message.
+    """
+
+    def __init__(self, message: str, number: int) -> None:
+        super().__init__(message)
+        self.signal = number
+
+    @property
+    def status(self) -> int:
+        """The exit status of a process that a signal ends, as shells have it."""
+        return 128 + self.signal

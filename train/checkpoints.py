@@ -56,7 +56,9 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     _write(checkpoint, folder / f"{stem}.npz", folder / f"{stem}.json")
     for old in _notes(folder)[KEPT:]:
         old.unlink()
-        old.with_suffix(".npz").unlink(missing_ok=True)
+    for arrays in folder.glob("[0-9]*.npz"):  # also those that a killed process, or a full disk, left without a note
+        if not arrays.with_suffix(".json").is_file():
+            arrays.unlink()
 
 
 def save_best(folder: Path, checkpoint: Checkpoint) -> None:
@@ -82,6 +84,11 @@ def best(folder: Path) -> Checkpoint | None:
 def there(folder: Path) -> bool:
     """Whether there is anything to resume from, whole or not."""
     return bool(_notes(folder))
+
+
+def newest(folder: Path) -> Path | None:
+    """The file of arrays of the newest checkpoint, for people, whole or not."""
+    return next((note.with_suffix(".npz") for note in _notes(folder)), None)
 
 
 def _write(checkpoint: Checkpoint, arrays: Path, note: Path) -> None:

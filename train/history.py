@@ -17,6 +17,8 @@ class Epoch:
     """One epoch, numbered from 1 through both phases.
 
     `watched` is "validation", or "test" where there is no validation set; then nothing is chosen by what is seen.
+    `learning_rate` is that after its last step, `seconds` what it took with all that is done once an epoch (after an
+    interruption, since the training went on).
     """
 
     epoch: int
@@ -26,9 +28,12 @@ class Epoch:
     watched: str
     watched_loss: float
     watched_top1: float
+    learning_rate: float = 0.0
+    seconds: float = 0.0
 
 
 COLUMNS = tuple(field.name for field in fields(Epoch))
+_TEXTS, _WHOLE = {"phase", "watched"}, {"epoch"}
 
 
 def write(path: Path, history: Sequence[Epoch]) -> None:
@@ -40,17 +45,12 @@ def read(path: Path) -> tuple[Epoch, ...]:
     """Read a history. Raises `DataError` when it is damaged."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            return tuple(
-                Epoch(
-                    epoch=int(row["epoch"]),
-                    phase=row["phase"],
-                    loss=float(row["loss"]),
-                    top1=float(row["top1"]),
-                    watched=row["watched"],
-                    watched_loss=float(row["watched_loss"]),
-                    watched_top1=float(row["watched_top1"]),
-                )
-                for row in csv.DictReader(file)
-            )
+            return tuple(Epoch(*(_value(name, row[name]) for name in COLUMNS)) for row in csv.DictReader(file))
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise DataError(f"{path}: the history cannot be read ({error}). Start afresh with --overwrite.") from None
+
+
+def _value(name: str, text: str) -> int | float | str:
+    if name in _TEXTS:
+        return text
+    return int(text) if name in _WHOLE else float(text)

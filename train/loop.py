@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -79,23 +80,27 @@ class Loop:
         assign(self._whole.variables, arrays[0])
         assign(self._others, arrays[1])
 
-    def run(self, after_epoch: Callable[[Epoch], bool], save: Callable[[], None], *, offset: int) -> None:
+    def run(
+        self, after_epoch: Callable[[Epoch], bool], save: Callable[[], None], *, offset: int, then: str = ""
+    ) -> None:
         """Go on to the end of the last epoch, or until `after_epoch` says that no other is wanted.
 
-        Epochs are numbered from `offset` + 1. SIGINT and SIGTERM end the loop between two steps, after `save` unless
-        `after_epoch` was just called: raises `Stopped`.
+        Epochs are numbered from `offset` + 1. SIGINT and SIGTERM end an epoch between two steps, after `save` unless
+        `after_epoch` was just called: raises `Stopped`. `then` says, behind the progress bar, what follows.
         """
         per_epoch = self.plan.steps_per_epoch
-        note = _Note(self.model)
+        note = _Note(self, then)
         with progress.bar(f"Phase {self.phase}", self.steps, note=note.text) as advance:
             advance(self.step)
             for epoch in range(self.step // per_epoch, self.epochs):
+                started = note.begin_epoch()
                 self.plan.source.prepare(epoch)
                 self._watched.source.prepare(0)
                 with stopping.heeded() as stop:
                     self._epoch(epoch, stop, save, advance)
-                    wanted = after_epoch(self._judged(offset + epoch + 1))
-                    stop.check(f"after epoch {offset + epoch + 1}")
+                    wanted = after_epoch(self._judged(offset + epoch + 1, started))
+                # Behind the block, or a signal that came last would be lost.
+                stop.check(f"after epoch {offset + epoch + 1}")
                 if not wanted:
                     return
 
@@ -134,12 +139,16 @@ class Loop:
     def _others(self) -> list[Any]:
         return [*self.model.optimizer.variables, *self.model.metrics_variables]
 
-    def _judged(self, number: int) -> Epoch:
+    def _judged(self, number: int, started: float) -> Epoch:
         trained = self.model.get_metrics_result()
         loss, top1 = float(trained["loss"]), float(trained["accuracy"])
         with self.averaged():
             seen = self.model.evaluate(self._watched.dataset, verbose=0, return_dict=True)
-        done = Epoch(number, self.phase, loss, top1, self._watched.name, float(seen["loss"]), float(seen["accuracy"]))
+        done = Epoch(
+            *(number, self.phase, loss, top1, self._watched.name, float(seen["loss"]), float(seen["accuracy"])),
+            learning_rate=float(self.model.optimizer.learning_rate),
+            seconds=round(time.monotonic() - started, 3),
+        )
         logger.info(
             "%s epoch %d: loss %.4f, top-1 %.2f %%; on the %s set %.4f, %.2f %%",
             self.phase,
@@ -178,11 +187,30 @@ def compiled(model: Any, optimizer: Any, label_smoothing: float) -> Any:
 
 
 class _Note:
-    """The words behind the progress bar: the top-1 of the epoch so far."""
+    """The words behind the progress bar: the top-1 of the epoch so far, when the phase will end, and what follows.
 
-    def __init__(self, model: Any) -> None:
-        self._model = model
+    The bar's own time knows steps only; this one also what is done once an epoch, from the first epoch's end on.
+    """
+
+    def __init__(self, loop: Loop, then: str) -> None:
+        self._loop, self._then = loop, then
+        self._first = (time.monotonic(), loop.step)
+        self._boundary = self._first
+
+    def begin_epoch(self) -> float:
+        """Take the time, in seconds, and return it."""
+        self._boundary = (time.monotonic(), self._loop.step)
+        return self._boundary[0]
 
     def text(self) -> str:
-        found = self._model.get_metrics_result()
-        return f"top-1 {float(found['accuracy']):.1%}" if "accuracy" in found else ""
+        found = self._loop.model.get_metrics_result()
+        top1 = f"top-1 {float(found['accuracy']):.1%}" if "accuracy" in found else ""
+        return ", ".join(part for part in (top1, self._end()) if part)
+
+    def _end(self) -> str:
+        seconds, steps = (now - first for now, first in zip(self._boundary, self._first, strict=True))
+        if not steps:
+            return self._then
+        left = seconds / steps * (self._loop.steps - self._boundary[1]) - (time.monotonic() - self._boundary[0])
+        end = f"ends in {max(0, round(left / 60))} min" if left >= 100 else f"ends in {max(0, round(left))} s"
+        return f"{end}, {self._then}" if self._then else f"all of it {end}"

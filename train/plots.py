@@ -27,11 +27,12 @@ def learning_curves(history: Sequence[Epoch], path: Path) -> None:
     figure = Figure(figsize=(8.5, 3.6), layout="constrained")
     axes = figure.subplots(1, 2)
     epochs = [epoch.epoch for epoch in history]
+    name_of_watched = history[-1].watched if history else "test"
     curves = (("loss", "Loss (cross-entropy)", 1.0), ("top1", "Top-1 accuracy, %", 100.0))
     for axis, (name, title, factor) in zip(axes, curves, strict=True):
         watched = [factor * getattr(e, f"watched_{name}") for e in history]
         axis.plot(epochs, [factor * getattr(e, name) for e in history], "o-", color=BLUE, label="training")
-        axis.plot(epochs, watched, "s--", color=ORANGE, label=history[-1].watched)
+        axis.plot(epochs, watched, "s--", color=ORANGE, label=name_of_watched)
         _mark_phases(axis, history)
         axis.set(title=title, xlabel="epoch")
         axis.xaxis.get_major_locator().set_params(integer=True)

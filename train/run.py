@@ -17,7 +17,7 @@ import numpy as np
 from edgeproof.runtime import labels as label_files
 from edgeproof.runtime import testset
 from edgeproof.runtime.accuracy import Probabilities
-from edgeproof.runtime.atomic import replacing, write_bytes, write_text
+from edgeproof.runtime.atomic import remove_stale, replacing, write_bytes, write_text
 from edgeproof.runtime.contract import digest, sha256
 from edgeproof.runtime.errors import DataError
 from edgeproof.runtime.labelled import LabelledPictures
@@ -81,16 +81,27 @@ class Run:
         return self.folder / "cache"
 
     @property
+    def logs(self) -> Path:
+        """Loss and accuracy of every epoch, for TensorBoard."""
+        return self.folder / "logs"
+
+    @property
     def is_complete(self) -> bool:
         """Whether the training came to its end."""
         return self.metrics.is_file()
 
     def clear(self) -> None:
-        """Remove what would pass for the work of the next training: the metrics, checkpoints and exports."""
+        """Remove what would pass for the work of the next training: the metrics, checkpoints, logs and exports."""
         self.metrics.unlink(missing_ok=True)
-        shutil.rmtree(self.checkpoints, ignore_errors=True)
+        for folder in (self.checkpoints, self.cache, self.logs, self.folder / "export"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def clean(self) -> None:
+        """Remove what no process needs: caches, temporary files of killed ones, and a complete run's checkpoints."""
+        remove_stale(self.folder)
         shutil.rmtree(self.cache, ignore_errors=True)
-        shutil.rmtree(self.folder / "export", ignore_errors=True)
+        if self.is_complete:
+            shutil.rmtree(self.checkpoints, ignore_errors=True)
 
     def read_config(self) -> settings.Config:
         """The settings that the run was made with. Raises `ConfigError`."""

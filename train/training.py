@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 import logging
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from msgspec.structs import astuple
 from numpy.typing import NDArray
 
@@ -20,7 +20,7 @@ from edgeproof.runtime.contract import digest
 from edgeproof.runtime.errors import ConfigError, DataError
 from edgeproof.runtime.labelled import LabelledPictures
 from edgeproof.runtime.labels import text as labels_text
-from edgeproof.train import checkpoints, config, dataset, evaluation, history, network, phases, plots
+from edgeproof.train import checkpoints, config, dataset, evaluation, history, network, phases, plots, stopping
 from edgeproof.train.dataset import Dataset
 from edgeproof.train.evaluation import ClassScore, Metrics
 from edgeproof.train.history import Epoch
@@ -31,19 +31,41 @@ from edgeproof.train.split import balanced_sample, stratified
 logger = logging.getLogger(__name__)
 
 
-def train(settings: config.Config, out: str | Path, *, overwrite: bool = False, sample_class: str = "") -> Run:
+# Said when a signal comes while no step is under way.
+STOPPED = "stopped; every finished epoch is saved, and the same command goes on from there"
+
+
+def train(
+    settings: config.Config,
+    out: str | Path,
+    *,
+    overwrite: bool = False,
+    resume: bool = True,
+    deterministic: bool = False,
+    sample_class: str = "",
+) -> Run:
     """Train into the run folder `out`, and return it; an unfinished run of the same settings is resumed.
 
-    A finished run of the same settings is left as it is. `sample_class` names the class of plots/samples.png.
-    Raises `ConfigError` when `out` holds a run of other settings and not `overwrite`, and `DataError`.
+    Without `resume` it is started afresh. A finished run of the same settings is left as it is. `deterministic` makes
+    TensorFlow compute the same bits each time, in this process from now on. `sample_class` names the class of
+    plots/samples.png. Raises `ConfigError` when `out` holds a run of other settings and not `overwrite`, `DataError`,
+    and `Stopped` on SIGTERM and SIGINT, with the work saved.
     """
     run = Run(Path(out))
-    if _settled(run, settings, overwrite):
-        if sample_class:
+    with stopping.at_once(STOPPED):
+        if not _settled(run, settings, overwrite=overwrite, resume=resume):
+            _train(run, settings, deterministic=deterministic, sample_class=sample_class)
+        elif sample_class:
             redraw_samples(run, sample_class)
-        return run
+    return run
+
+
+def _train(run: Run, settings: config.Config, *, deterministic: bool, sample_class: str) -> None:
     writable_folder(run.folder)
+    run.clean()
     keras.utils.set_random_seed(settings.seed)
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
     data = dataset.load(settings.data, size=settings.network.size, seed=settings.seed)
     _check_class(sample_class, data.labels)
     _check_unchanged(run, data)
@@ -54,9 +76,7 @@ def train(settings: config.Config, out: str | Path, *, overwrite: bool = False, 
         keras.Model(model.inputs, model.outputs, name=model.name).save(temporary)
     history.write(run.history, epochs)
     finish(run, model, data.test, epochs, sample_class=sample_class)
-    shutil.rmtree(run.checkpoints, ignore_errors=True)
-    shutil.rmtree(run.cache, ignore_errors=True)
-    return run
+    run.clean()
 
 
 def finish(run: Run, model: Any, test: LabelledPictures, epochs: Sequence[Epoch], *, sample_class: str = "") -> Metrics:
@@ -117,7 +137,7 @@ def _confusion_table(matrix: NDArray[np.int64], labels: Sequence[str]) -> str:
     return table(("true class", *labels), rows)
 
 
-def _settled(run: Run, settings: config.Config, overwrite: bool) -> bool:
+def _settled(run: Run, settings: config.Config, *, overwrite: bool, resume: bool) -> bool:
     """Whether there is nothing left to do; clears the folder or refuses it where it holds another run."""
     if not run.config.is_file():
         return False
@@ -129,9 +149,13 @@ def _settled(run: Run, settings: config.Config, overwrite: bool) -> bool:
         raise ConfigError(f"{run.folder} holds a run of other settings. Give another --out, or --overwrite.")
     if run.is_complete:
         logger.info("%s is complete already; --overwrite trains it again", run.folder)
+        run.clean()
         return True
     if not checkpoints.there(run.checkpoints):
         logger.info("%s holds an unfinished run without a checkpoint; starting afresh", run.folder)
+    elif not resume:
+        logger.info("%s: starting afresh, the checkpoints of the unfinished run are removed", run.folder)
+        run.clear()
     return False
 
 
@@ -157,7 +181,8 @@ def _fit(run: Run, data: Dataset, settings: config.Config) -> tuple[Any, list[Ep
     if settings.data.validation_share:
         material = phases.Material(data.train.take(rest), data.train.take(held_back), "validation", run.cache)
     model = network.build(settings.network, len(data.labels))
-    keeper = Keeper(run)
+    keeper = Keeper(run, {"head": settings.head.epochs, "finetune": settings.finetune.epochs})
     phases.train_head(model, material, settings, keeper)
     phases.finetune(model, material, settings, keeper)
+    keeper.close()
     return model, keeper.epochs

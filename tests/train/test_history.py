@@ -5,9 +5,10 @@ from edgeproof.train import history
 from edgeproof.train.history import Epoch
 
 EPOCHS = (
-    Epoch(1, "head", 1.5, 0.25, 1.25, 0.3),
-    Epoch(2, "finetune", 0.1 + 0.2, 1 / 3, 1e-9, 1.0),
+    Epoch(1, "head", 1.5, 0.25, "test", 1.25, 0.3, 1e-3, 2.5),
+    Epoch(2, "finetune", 0.1 + 0.2, 1 / 3, "test", 1e-9, 1.0),
 )
+HEADER = b"epoch,phase,loss,top1,watched,watched_loss,watched_top1,learning_rate,seconds\n"
 
 
 def test_what_is_written_is_read_again_to_the_last_digit(tmp_path):
@@ -18,8 +19,8 @@ def test_what_is_written_is_read_again_to_the_last_digit(tmp_path):
 def test_the_file_is_a_table_with_a_header(tmp_path):
     history.write(tmp_path / "history.csv", EPOCHS)
     lines = (tmp_path / "history.csv").read_text().splitlines()
-    assert lines[0] == "epoch,phase,loss,top1,watched_loss,watched_top1"
-    assert lines[1] == "1,head,1.5,0.25,1.25,0.3"
+    assert lines[0] == HEADER.decode().strip()
+    assert lines[1] == "1,head,1.5,0.25,test,1.25,0.3,0.001,2.5"
 
 
 def test_a_history_without_epochs_is_empty(tmp_path):
@@ -31,9 +32,9 @@ def test_a_history_without_epochs_is_empty(tmp_path):
     "content",
     [
         b"epoch,phase\n1,head\n",
-        b"epoch,phase,loss,top1,watched_loss,watched_top1\none,head,1,1,1,1\n",
-        b"epoch,phase,loss,top1,watched_loss,watched_top1\n1,head,1,1\n",
-        b"epoch,phase,loss,top1,watched_loss,watched_top1\n\xff\xfe",
+        HEADER + b"one,head,1,1,test,1,1,1,1\n",
+        HEADER + b"1,head,1,1\n",
+        HEADER + b"\xff\xfe",
     ],
 )
 def test_a_damaged_history_is_refused(content, tmp_path):

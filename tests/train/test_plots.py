@@ -8,7 +8,7 @@ from edgeproof.train import plots
 from edgeproof.train.history import Epoch
 
 HISTORY = [
-    Epoch(number, "head" if number < 4 else "finetune", 2 / number, number / 10, 2.5 / number, number / 12)
+    Epoch(number, "head" if number < 4 else "finetune", 2 / number, number / 10, "test", 2.5 / number, number / 12)
     for number in range(1, 7)
 ]
 
