@@ -42,9 +42,10 @@ def _one(picture: Pixels, settings: Augmentation, generator: Generator) -> Pixel
     return picture
 
 
-def _shifted(picture: Pixels, most: int, generator: Generator) -> Pixels:
-    """Moved by up to `most` pixels each way; the border is repeated."""
+def _shifted(picture: Pixels, shift: float, generator: Generator) -> Pixels:
+    """Moved by up to `shift` each way, a share of the side or pixels; the border is repeated."""
     height, width = picture.shape[:2]
+    most = int(shift) if shift >= 1 else round(shift * min(height, width))
     down, right = generator.integers(-most, most + 1, 2)
     rows = np.clip(np.arange(height) + down, 0, height - 1)
     columns = np.clip(np.arange(width) + right, 0, width - 1)

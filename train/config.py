@@ -60,13 +60,13 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Augmentation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is done to training pictures at their stored size, anew in every view; see `train/augmentation.py`.
 
-    `flip` mirrors half of them, `shift` moves by up to so many pixels, `colour` changes brightness, contrast and
-    saturation by up to this share, `randaugment` applies so many random operations of `magnitude` (0 to 1), and
-    `erase` covers a square of up to this share of the side.
+    `flip` mirrors half of them, `shift` moves by up to this share of the side, or from 1 on so many pixels, `colour`
+    changes brightness, contrast and saturation by up to this share, `randaugment` applies so many random operations of
+    `magnitude` (0 to 1), and `erase` covers a square of up to this share of the side.
     """
 
     flip: bool = True
-    shift: Count = 0
+    shift: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     colour: Share = 0.0
     randaugment: Count = 0
     magnitude: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
@@ -138,7 +138,7 @@ RECIPES = {
     "plain": Config(),
     "better": Config(
         recipe="better",
-        augmentation=Augmentation(shift=4),
+        augmentation=Augmentation(shift=0.125),
         head=Head(views=2, label_smoothing=0.1, schedule="cosine"),
         finetune=Finetune(
             learning_rate=8e-4,

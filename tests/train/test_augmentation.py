@@ -54,6 +54,11 @@ def test_a_shift_moves_each_picture_by_at_most_so_many_pixels_and_repeats_the_bo
     assert len(moves) == 25
 
 
+def test_a_shift_below_1_is_a_share_of_the_side():
+    np.testing.assert_array_equal(look(replace(NOTHING, shift=0.4)), look(replace(NOTHING, shift=2)))
+    np.testing.assert_array_equal(look(replace(NOTHING, shift=0.05)), PICTURES)
+
+
 def test_an_erased_square_has_the_mean_colour_and_at_most_its_share_of_the_side():
     for one, original in zip(look(replace(NOTHING, erase=0.9)), PICTURES, strict=True):
         rows, columns = np.nonzero((one != original).any(axis=2))
