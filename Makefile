@@ -201,6 +201,10 @@ soak: venv  ## a million classifications, ten thousand loads: memory, descriptor
 false-alarms: venv  ## how often compare errs under a background load of 2, and what slow-downs it finds (10 to 30 minutes)
 	$(BIN)/python benchmarks/peers/false_alarms.py
 
+.PHONY: crash-test
+crash-test: venv  ## a short training killed 50 times and out of disk 20 times: nothing lost, the same bits (half an hour)
+	$(BIN)/python benchmarks/peers/crash.py
+
 .PHONY: clean
 clean:  ## remove what these targets made, but the environments and runs/
 	rm -rf demo build dist .typing .mypy_cache .ruff_cache .pytest_cache *.egg-info

@@ -170,3 +170,17 @@ def test_a_folder_without_permission_is_named(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(DataError, match="Permission denied"):
         atomic.writable_folder(tmp_path)
+
+
+def test_what_killed_processes_left_is_removed_and_what_a_living_one_writes_is_not(tmp_path):
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    kept = ["model.npz", ".hidden", ".tmp", f".model.{os.getppid()}-1.tmp.npz", ".model.later.tmp.npz"]
+    stale = [f".model.{child.pid}-140.tmp.npz", f"in/.1-5.{child.pid}-2.tmp.json", f".probe.{os.getpid()}-1.tmp"]
+    (tmp_path / "in").mkdir()
+    for name in (*kept, *stale):
+        (tmp_path / name).touch()
+    atomic.remove_stale(str(tmp_path))
+    assert names(tmp_path) == sorted([*kept, "in"])
+    assert names(tmp_path / "in") == []
+    atomic.remove_stale(tmp_path / "gone")
