@@ -161,7 +161,7 @@ class _Flattened(Exception):  # no error: what comes behind is not wanted
 class _Copy:
     """Copies of a model's layers, called in the order in which they run, with names of their own.
 
-    `latest` is the last feature map so far, `pooled` the one that the last global pooling took.
+    `latest` is the last feature map so far, `pooled` the one that the last global pooling or the flattening took.
     """
 
     def __init__(self) -> None:
@@ -187,6 +187,8 @@ class _Copy:
             if isinstance(layer, keras.Model):
                 return self._model(layer, arguments[0])
             if isinstance(layer, keras.layers.Flatten):
+                if set(arguments[0].shape[1:3]) != {1}:  # a map, and not one that was pooled to a single place
+                    self.pooled = arguments[0]
                 raise _Flattened
             if isinstance(layer, _POOLING):
                 self.pooled = arguments[0]

@@ -19,6 +19,15 @@ Values = NDArray[Any]
 Labels = NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class Shard:
+    """Which of `total` replicas are this process's: `count` from `first` on. Each takes a part of every step."""
+
+    first: int = 0
+    count: int = 1
+    total: int = 1
+
+
 class Source(Protocol):
     """What a network is trained on: pictures, or what a frozen part of it makes of them."""
 
@@ -85,7 +94,9 @@ class Mixing:
 class Batches:
     """Which inputs each training step sees. Step s is a function of the seed and s, so any step can be resumed.
 
-    `weights` are those of the classes, shape (classes,), float32; `mixing` is done to what the network takes.
+    `weights` are those of the classes, shape (classes,), float32; `mixing` is done to what the network takes. A step is
+    divided among the replicas of `shard`; the weights are such that the mean of a part's losses, averaged over the
+    replicas as `tf.distribute` does it, is the mean over the whole step, however uneven the parts.
     """
 
     source: Source
@@ -95,57 +106,86 @@ class Batches:
     seed: int
     mixing: Mixing = field(default_factory=Mixing)
     weights: NDArray[np.float32] | None = None
+    shard: Shard = Shard()
 
     @property
     def steps_per_epoch(self) -> int:
         """Steps in which every picture is seen once; the last one is partial."""
         return ceil(len(self.classes) / self.size)
 
-    def batch(self, step: int) -> tuple[Values, Labels, NDArray[np.float32]]:
-        """Inputs of shape (n, …), labels of shape (n, classes) and weights of shape (n,) of a step."""
+    def batch(self, step: int, replica: int = 0) -> tuple[Values, Labels, NDArray[np.float32]]:
+        """A replica's inputs of shape (n, …), labels of shape (n, classes) and weights of shape (n,) of a step.
+
+        A step with fewer pictures than replicas has one without weight for those that would get none.
+        """
         epoch, place = divmod(step, self.steps_per_epoch)
         order = np.random.default_rng((self.seed, epoch)).permutation(len(self.classes))
         chosen = order[place * self.size : (place + 1) * self.size]
-        labels = one_hot(self.classes[chosen], self.count)
-        mixed, labels = self.mixing(
-            self.source.inputs(epoch, chosen), labels, np.random.default_rng((self.seed, epoch, place))
-        )
-        weights = np.ones(len(chosen), np.float32) if self.weights is None else labels @ self.weights
-        return mixed, labels, weights
+        part = slice(*_bounds(len(chosen), replica, self.shard.total))
+        rows = part.stop - part.start
+        part = part if rows else slice(0, 1)
+        if self.mixing.mixup or self.mixing.cutmix:
+            # A picture may be mixed with one of another part.
+            labels = one_hot(self.classes[chosen], self.count)
+            generator = np.random.default_rng((self.seed, epoch, place))
+            inputs, labels = self.mixing(self.source.inputs(epoch, chosen), labels, generator)
+            inputs, labels = inputs[part], labels[part]
+        else:
+            inputs = self.source.inputs(epoch, chosen[part])
+            labels = one_hot(self.classes[chosen[part]], self.count)
+        share = rows * self.shard.total / len(chosen)
+        weights = np.ones(len(inputs), np.float32) if self.weights is None else labels @ self.weights
+        return inputs, labels, weights * np.float32(share)
 
     def dataset(self, first_step: int, last_step: int) -> Any:
-        """A `tf.data.Dataset` of (float32 inputs, labels, weights) for the steps [first, last)."""
+        """A `tf.data.Dataset` of (float32 inputs, labels, weights) for the steps [first, last).
 
-        def fetch(step: NDArray[np.int64]) -> tuple[Values, Labels, NDArray[np.float32]]:
-            inputs, labels, weights = self.batch(int(step))
+        Of each step it has one element for each of this process's replicas.
+        """
+
+        def fetch(number: NDArray[np.int64]) -> tuple[Values, Labels, NDArray[np.float32]]:
+            step, replica = divmod(int(number), self.shard.count)
+            inputs, labels, weights = self.batch(step, self.shard.first + replica)
             return inputs.astype(np.float32), labels, weights
 
-        def load(step: Any) -> tuple[Any, Any, Any]:
-            inputs, labels, weights = tf.numpy_function(fetch, [step], (tf.float32, tf.float32, tf.float32))
+        def load(number: Any) -> tuple[Any, Any, Any]:
+            inputs, labels, weights = tf.numpy_function(fetch, [number], (tf.float32, tf.float32, tf.float32))
             inputs.set_shape((None, *self.source.shape))
             labels.set_shape((None, self.count))
             weights.set_shape((None,))
             return inputs, labels, weights
 
-        steps = tf.data.Dataset.range(first_step, last_step)
-        return steps.map(load, num_parallel_calls=2, deterministic=True).prefetch(2)
+        numbers = tf.data.Dataset.range(first_step * self.shard.count, last_step * self.shard.count)
+        return numbers.map(load, num_parallel_calls=2, deterministic=True).prefetch(2)
 
 
-def in_order(source: Source, classes: NDArray[np.int64], count: int, size: int) -> Any:
-    """A `tf.data.Dataset` of (float32 inputs, one-hot labels), every picture once and in order."""
+def in_order(source: Source, classes: NDArray[np.int64], count: int, size: int, shard: Shard = Shard()) -> Any:
+    """A `tf.data.Dataset` of (float32 inputs, one-hot labels), every picture once and in order.
 
-    def fetch(step: NDArray[np.int64]) -> tuple[Values, Labels]:
-        numbers = np.arange(int(step) * size, min((int(step) + 1) * size, len(classes)))
+    With a `shard`, those of its replicas in turn, none without a picture. Raises `ValueError` for fewer pictures.
+    """
+    if len(classes) < shard.total:
+        raise ValueError(f"Expected at least {shard.total} pictures, got {len(classes)}.")
+    steps = ceil(len(classes) / (size * shard.total))
+    # Whole batches for one replica, even parts for several: none may be empty.
+    edges = np.arange(steps * shard.total + 1) * len(classes) // (steps * shard.total)
+    if shard.total == 1:
+        edges = np.minimum(np.arange(steps + 1) * size, len(classes))
+
+    def fetch(number: NDArray[np.int64]) -> tuple[Values, Labels]:
+        step, replica = divmod(int(number), shard.count)
+        place = step * shard.total + shard.first + replica
+        numbers = np.arange(edges[place], edges[place + 1])
         return source.inputs(0, numbers).astype(np.float32), one_hot(classes[numbers], count)
 
-    def load(step: Any) -> tuple[Any, Any]:
-        inputs, labels = tf.numpy_function(fetch, [step], (tf.float32, tf.float32))
+    def load(number: Any) -> tuple[Any, Any]:
+        inputs, labels = tf.numpy_function(fetch, [number], (tf.float32, tf.float32))
         inputs.set_shape((None, *source.shape))
         labels.set_shape((None, count))
         return inputs, labels
 
-    steps = tf.data.Dataset.range(ceil(len(classes) / size))
-    return steps.map(load, num_parallel_calls=2, deterministic=True).prefetch(2)
+    numbers = tf.data.Dataset.range(steps * shard.count)
+    return numbers.map(load, num_parallel_calls=2, deterministic=True).prefetch(2)
 
 
 def balanced(classes: NDArray[np.int64], count: int) -> NDArray[np.float32]:
@@ -157,6 +197,11 @@ def balanced(classes: NDArray[np.int64], count: int) -> NDArray[np.float32]:
 def one_hot(classes: NDArray[np.int64], count: int) -> Labels:
     """Classes of shape (n,) as rows of shape (n, count) with a single 1."""
     return np.eye(count, dtype=np.float32)[classes]
+
+
+def _bounds(count: int, part: int, parts: int) -> tuple[int, int]:
+    """Where a part of `count` things begins and ends; parts differ by one thing at most."""
+    return count * part // parts, count * (part + 1) // parts
 
 
 def _pasted(

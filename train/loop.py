@@ -15,7 +15,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from edgeproof.runtime import progress
-from edgeproof.train import stopping
+from edgeproof.train import distribution, stopping
 from edgeproof.train.batches import Batches, Source, in_order
 from edgeproof.train.history import Epoch
 
@@ -37,8 +37,8 @@ class Watched:
 
     @property
     def dataset(self) -> Any:
-        """A `tf.data.Dataset` of (float32 inputs, one-hot labels)."""
-        return in_order(self.source, self.classes, self.count, BATCH)
+        """A `tf.data.Dataset` of (float32 inputs, one-hot labels), of this process's part."""
+        return in_order(self.source, self.classes, self.count, BATCH, distribution.shard())
 
 
 class Loop:
@@ -53,17 +53,23 @@ class Loop:
         self.model, self.plan, self.phase, self.epochs = model, plan, phase, epochs
         self.step = 0
         self._whole, self._watched = whole, watched
-        model.optimizer.build(model.trainable_variables)
-        # Keras makes the variables of the metrics when it first sees a batch.
-        model.test_on_batch(np.zeros((1, *plan.source.shape), np.float32), np.zeros((1, plan.count), np.float32))
-        model.reset_metrics()
         strategy = model.distribute_strategy
+        with strategy.scope():
+            model.optimizer.build(model.trainable_variables)
+            # Keras makes the variables of the metrics when it first sees a batch.
+            shapes = (1, *plan.source.shape), (1, plan.count)
+            model._symbolic_build(data_batch=tuple(np.zeros(shape, np.float32) for shape in shapes))
+        model.reset_metrics()
 
         @tf.function  # type: ignore[untyped-decorator]  # TensorFlow has no types
         def train(batch: Any) -> None:
             strategy.run(model.train_step, args=(batch,))
 
-        self._train = train
+        @tf.function  # type: ignore[untyped-decorator]
+        def judge(batch: Any) -> None:
+            strategy.run(model.test_step, args=(batch,))
+
+        self._train, self._judge = train, judge
 
     @property
     def steps(self) -> int:
@@ -100,6 +106,7 @@ class Loop:
                     self._epoch(epoch, stop, save, advance)
                     wanted = after_epoch(self._judged(offset + epoch + 1, started))
                 # Behind the block, or a signal that came last would be lost.
+                distribution.anywhere(stop)
                 stop.check(f"after epoch {offset + epoch + 1}")
                 if not wanted:
                     return
@@ -108,11 +115,11 @@ class Loop:
         last = (epoch + 1) * self.plan.steps_per_epoch
         if self.step == last - self.plan.steps_per_epoch:
             self.model.reset_metrics()
-        for batch in self.plan.dataset(self.step, last):
+        for batch in distribution.together(self.plan.dataset(self.step, last)):
             self._train(batch)
             self.step += 1
             advance(1)
-            if stop.requested and self.step < last:
+            if self.step < last and distribution.anywhere(stop):
                 save()
                 stop.check(f"at step {self.step} of {self.steps} of phase {self.phase}")
 
@@ -120,7 +127,7 @@ class Loop:
     def averaged(self) -> Iterator[None]:
         """The averaged weights in place of the last ones while the block runs, where the optimiser keeps any."""
         optimizer = self.model.optimizer
-        if not optimizer.use_ema:
+        if not _averages(optimizer):
             yield
             return
         kept = values(self.model.trainable_variables)
@@ -132,7 +139,7 @@ class Loop:
 
     def finish(self) -> None:
         """Put the averaged weights in the place of the last ones, where the optimiser keeps any."""
-        if self.model.optimizer.use_ema:
+        if _averages(self.model.optimizer):
             self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
 
     @property
@@ -143,10 +150,13 @@ class Loop:
         trained = self.model.get_metrics_result()
         loss, top1 = float(trained["loss"]), float(trained["accuracy"])
         with self.averaged():
-            seen = self.model.evaluate(self._watched.dataset, verbose=0, return_dict=True)
+            self.model.reset_metrics()
+            for batch in distribution.together(self._watched.dataset):
+                self._judge(batch)
+            seen = self.model.get_metrics_result()
         done = Epoch(
             *(number, self.phase, loss, top1, self._watched.name, float(seen["loss"]), float(seen["accuracy"])),
-            learning_rate=float(self.model.optimizer.learning_rate),
+            learning_rate=float(np.asarray(self.model.optimizer.learning_rate)),
             seconds=round(time.monotonic() - started, 3),
         )
         logger.info(
@@ -178,12 +188,17 @@ def assign(variables: Sequence[Any], arrays: Sequence[NDArray[Any]]) -> None:
 def compiled(model: Any, optimizer: Any, label_smoothing: float) -> Any:
     """The model, ready to be trained on one-hot labels."""
     model.compile(
-        optimizer=optimizer,
+        optimizer=distribution.scaled(optimizer),
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=label_smoothing),
         metrics=["accuracy"],
         jit_compile=False,  # XLA is many times slower on a CPU for this network
     )
     return model
+
+
+def _averages(optimizer: Any) -> bool:
+    """Whether an optimiser, or the one in it, averages the weights."""
+    return bool(getattr(optimizer, "inner_optimizer", optimizer).use_ema)
 
 
 class _Note:
@@ -203,7 +218,8 @@ class _Note:
         return self._boundary[0]
 
     def text(self) -> str:
-        found = self._loop.model.get_metrics_result()
+        # Where there are several processes, all would have to ask at once.
+        found = {} if distribution.is_shared() else self._loop.model.get_metrics_result()
         top1 = f"top-1 {float(found['accuracy']):.1%}" if "accuracy" in found else ""
         return ", ".join(part for part in (top1, self._end()) if part)
 

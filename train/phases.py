@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgeproof.runtime import progress
 from edgeproof.runtime.labelled import LabelledPictures
-from edgeproof.train import batches, frozen, network, optimizers, views
+from edgeproof.train import batches, distribution, frozen, network, optimizers, views
 from edgeproof.train.batches import Batches, Mixing, PictureSource, Source
 from edgeproof.train.config import Config
 from edgeproof.train.frozen import Frozen
@@ -51,17 +51,18 @@ def train_head(model: Any, material: Material, config: Config, keeper: Keeper) -
         return
     for layer in network.base_layers(model):
         layer.trainable = False
-    head = network.head_model(model)
     augmentation = config.augmentation if settings.views else None
     pictures = PictureSource(material.train, augmentation, config.seed, settings.views)
-    cached = _Cached(Frozen(network.feature_model(model)), pictures, material, settings.epochs, np.float32, "Features")
+    features = Frozen(distribution.local(network.feature_model(model)))
+    cached = _Cached(features, pictures, material, settings.epochs, np.float32, "Features")
     plan = _plan(cached.train, material.train, settings.batch, config.seed)
-    optimizer = optimizers.for_head(settings, head, settings.epochs * plan.steps_per_epoch)
-    loop = Loop(
-        compiled(head, optimizer, settings.label_smoothing), model, plan, cached.watched, "head", settings.epochs
-    )
+    with distribution.strategy().scope():
+        head = network.head_model(model)
+        optimizer = optimizers.for_head(settings, head, settings.epochs * plan.steps_per_epoch)
+        compiled(head, optimizer, settings.label_smoothing)
     try:
-        keeper.train(loop)
+        with distribution.precision(head):
+            keeper.train(Loop(head, model, plan, cached.watched, "head", settings.epochs))
     finally:
         cached.close()
 
@@ -79,20 +80,21 @@ def finetune(model: Any, material: Material, config: Config, keeper: Keeper) -> 
     part, cached = model, None
     place = frozen.boundary(model)
     if place is not None and _has_room(model, place, material):
-        part = frozen.tail(model, place)
-        cached = _Cached(
-            Frozen(frozen.part(model, place)), pictures, material, settings.epochs, np.float16, "Activations"
-        )
+        with distribution.strategy().scope():
+            part = frozen.tail(model, place)
+        before = Frozen(distribution.local(frozen.part(model, place)))
+        cached = _Cached(before, pictures, material, settings.epochs, np.float16, "Activations")
     mixing = Mixing(settings.mixup, settings.cutmix)
     weights = batches.balanced(material.train.classes, len(material.train.labels)) if settings.balanced else None
     plan = _plan(cached.train if cached else pictures, material.train, settings.batch, config.seed, mixing, weights)
-    optimizer = optimizers.for_finetuning(
-        settings, part, settings.epochs * plan.steps_per_epoch, network.base_layers(model)
-    )
+    steps = settings.epochs * plan.steps_per_epoch
+    with distribution.strategy().scope():
+        optimizer = optimizers.for_finetuning(settings, part, steps, network.base_layers(model))
+        compiled(part, optimizer, settings.label_smoothing)
     watched = cached.watched if cached else _watched(PictureSource(material.watched, None, config.seed), material)
-    loop = Loop(compiled(part, optimizer, settings.label_smoothing), model, plan, watched, "finetune", settings.epochs)
     try:
-        keeper.train(loop, patience=settings.patience)
+        with distribution.precision(part):
+            keeper.train(Loop(part, model, plan, watched, "finetune", settings.epochs), patience=settings.patience)
     finally:
         if cached:
             cached.close()
@@ -132,4 +134,6 @@ def _plan(
     mixing: Mixing | None = None,
     weights: NDArray[np.float32] | None = None,
 ) -> Batches:
-    return Batches(source, train.classes, len(train.labels), size, seed, mixing or Mixing(), weights)
+    return Batches(
+        source, train.classes, len(train.labels), size, seed, mixing or Mixing(), weights, distribution.shard()
+    )

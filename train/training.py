@@ -20,7 +20,18 @@ from edgeproof.runtime.contract import digest
 from edgeproof.runtime.errors import ConfigError, DataError
 from edgeproof.runtime.labelled import LabelledPictures
 from edgeproof.runtime.labels import text as labels_text
-from edgeproof.train import checkpoints, config, dataset, evaluation, history, network, phases, plots, stopping
+from edgeproof.train import (
+    checkpoints,
+    config,
+    dataset,
+    distribution,
+    evaluation,
+    history,
+    network,
+    phases,
+    plots,
+    stopping,
+)
 from edgeproof.train.dataset import Dataset
 from edgeproof.train.evaluation import ClassScore, Metrics
 from edgeproof.train.history import Epoch
@@ -61,17 +72,28 @@ def train(
 
 
 def _train(run: Run, settings: config.Config, *, deterministic: bool, sample_class: str) -> None:
-    writable_folder(run.folder)
-    run.clean()
+    # First of all, since TensorFlow has to know its cluster before it computes anything.
+    distribution.strategy()
+    is_chief = distribution.is_chief()
+    if is_chief:
+        writable_folder(run.folder)
+        run.clean()
     keras.utils.set_random_seed(settings.seed)
     if deterministic:
         tf.config.experimental.enable_op_determinism()
     data = dataset.load(settings.data, size=settings.network.size, seed=settings.seed)
     _check_class(sample_class, data.labels)
-    _check_unchanged(run, data)
-    write_text(run.config, config.dump(settings))
-    _write_data(run, data)
-    model, epochs = _fit(run, data, settings)
+    if is_chief:
+        _check_unchanged(run, data)
+        write_text(run.config, config.dump(settings))
+        _write_data(run, data)
+    with distribution.folder(run) as place:
+        model, epochs = _fit(place, data, settings)
+        if is_chief:
+            _write_model(run, model, data, epochs, sample_class)
+
+
+def _write_model(run: Run, model: Any, data: Dataset, epochs: Sequence[Epoch], sample_class: str) -> None:
     with replacing(run.model) as temporary:
         keras.Model(model.inputs, model.outputs, name=model.name).save(temporary)
     history.write(run.history, epochs)
@@ -143,7 +165,7 @@ def _settled(run: Run, settings: config.Config, *, overwrite: bool, resume: bool
         return False
     if overwrite:
         logger.info("%s: starting afresh, the earlier run is removed", run.folder)
-        run.clear()
+        _clear(run)
         return False
     if run.read_config() != settings:
         raise ConfigError(f"{run.folder} holds a run of other settings. Give another --out, or --overwrite.")
@@ -155,8 +177,13 @@ def _settled(run: Run, settings: config.Config, *, overwrite: bool, resume: bool
         logger.info("%s holds an unfinished run without a checkpoint; starting afresh", run.folder)
     elif not resume:
         logger.info("%s: starting afresh, the checkpoints of the unfinished run are removed", run.folder)
-        run.clear()
+        _clear(run)
     return False
+
+
+def _clear(run: Run) -> None:
+    if distribution.is_chief():
+        run.clear()
 
 
 def _write_data(run: Run, data: Dataset) -> None:
@@ -180,9 +207,9 @@ def _fit(run: Run, data: Dataset, settings: config.Config) -> tuple[Any, list[Ep
     material = phases.Material(data.train, data.test, "test", run.cache)
     if settings.data.validation_share:
         material = phases.Material(data.train.take(rest), data.train.take(held_back), "validation", run.cache)
-    model = network.build(settings.network, len(data.labels))
+    model = distribution.built(lambda: network.build(settings.network, len(data.labels)))
     keeper = Keeper(run, {"head": settings.head.epochs, "finetune": settings.finetune.epochs})
     phases.train_head(model, material, settings, keeper)
     phases.finetune(model, material, settings, keeper)
     keeper.close()
-    return model, keeper.epochs
+    return distribution.local(model), keeper.epochs
