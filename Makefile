@@ -205,6 +205,10 @@ false-alarms: venv  ## how often compare errs under a background load of 2, and 
 crash-test: venv  ## a short training killed 50 times and out of disk 20 times: nothing lost, the same bits (half an hour)
 	$(BIN)/python benchmarks/peers/crash.py
 
+.PHONY: two-workers
+two-workers: venv  ## two workers on the loopback address beside one: the same loss, also after a worker was killed
+	$(BIN)/python -W ignore benchmarks/peers/two_workers.py
+
 .PHONY: clean
 clean:  ## remove what these targets made, but the environments and runs/
 	rm -rf demo build dist .typing .mypy_cache .ruff_cache .pytest_cache *.egg-info
