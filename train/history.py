@@ -6,6 +6,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from edgeproof.runtime.atomic import write_text
 from edgeproof.runtime.errors import DataError
@@ -50,7 +51,7 @@ def read(path: Path) -> tuple[Epoch, ...]:
         raise DataError(f"{path}: the history cannot be read ({error}). Start afresh with --overwrite.") from None
 
 
-def _value(name: str, text: str) -> int | float | str:
+def _value(name: str, text: str) -> Any:
     if name in _TEXTS:
         return text
     return int(text) if name in _WHOLE else float(text)

@@ -16,6 +16,7 @@ from PIL import Image
 
 from edgeproof.runtime import ConfigError, DataError
 from edgeproof.runtime.atomic import replacing
+from edgeproof.runtime.errors import Stopped
 from edgeproof.train import checkpoints, config, history, training
 from edgeproof.train.run import Run
 
@@ -50,7 +51,12 @@ def outputs(run):
 
 
 def names(folder):
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    """Of all files but TensorBoard's, which are named after the time and the machine."""
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and "tfevents" not in path.name
+    }
 
 
 # --- a real training: MobileNetV2 on four colours -----------------------------------------------------------
@@ -166,7 +172,7 @@ training.train(config.load(sys.argv[2]), sys.argv[3])
 def assert_whole(run):
     """Every file under a final name can be read to its end."""
     for path in run.folder.rglob("*"):
-        if not path.is_file() or ".tmp" in path.name or path.parent.name == "cache":
+        if not path.is_file() or ".tmp" in path.name or path.parent.name == "cache" or "tfevents" in path.name:
             continue
         if path.suffix == ".json":
             json.loads(path.read_text())
@@ -204,6 +210,89 @@ def test_a_killed_training_leaves_nothing_half_written_and_is_resumed_to_the_sam
     assert [epoch.epoch for epoch in history.read(run.history)] == [1, 2, 3, 4, 5]
     np.testing.assert_allclose(outputs(run), outputs(whole), atol=1e-5)
     assert not [name for name in names(run.folder) if ".tmp" in name]
+
+
+# The command for one run folder after the other; it gets a signal while it does the fifth step, if so wished.
+COMMAND = """
+import os, runpy, signal, sys
+settings, signalled, *folders = sys.argv[2:]
+from edgeproof import cli, session
+with session.tensorflow():
+    from edgeproof.train import loop, training
+training.network.build = runpy.run_path(sys.argv[1])["small_network"]
+make, done = loop.Loop.__init__, [0]
+def made(self, *arguments):
+    make(self, *arguments)
+    step = self._train
+    def train(batch):
+        step(batch)
+        done[0] += 1
+        if done[0] == 5 and signalled == "yes":
+            os.kill(os.getpid(), signal.SIGTERM)
+    self._train = train
+loop.Loop.__init__ = made
+for folder in folders:
+    status = cli.run(["train", "--config", settings, "--out", folder, "--deterministic"])
+    if status:
+        raise SystemExit(status)
+"""
+
+
+def weights_of(run):
+    return keras.models.load_model(run.model).get_weights()
+
+
+def test_a_training_asked_to_stop_within_an_epoch_says_how_far_it_got_and_comes_to_the_same_bits(
+    small_config, tmp_path
+):
+    settings = replace(
+        small_config,
+        data=replace(small_config.data, validation_share=0.25),
+        finetune=replace(small_config.finetune, epochs=4, ema=0.9, mixup=0.5, cutmix=0.2, patience=3),
+    )
+    (tmp_path / "settings.toml").write_text(config.dump(settings))
+
+    def command(signalled, *names):
+        conftest, folders = Path(__file__).with_name("conftest.py"), [tmp_path / name for name in names]
+        arguments = [sys.executable, "-c", COMMAND, conftest, tmp_path / "settings.toml", signalled, *folders]
+        environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+        return subprocess.run(list(map(str, arguments)), capture_output=True, text=True, env=environment)
+
+    child = command("yes", "run")
+    assert child.returncode == 143, child.stderr
+    ending = "all of it is saved, and the same command goes on from there"
+    assert child.stderr.splitlines()[-1] == f"edgeproof: stopped at step 5 of 36 of phase head; {ending}"
+    assert "Traceback" not in child.stderr
+    run, whole = Run(tmp_path / "run"), Run(tmp_path / "whole")
+    assert checkpoints.latest(run.checkpoints).step == 5
+    # Not in this process: determinism cannot be switched off again, and without it the last bits differ.
+    child = command("no", "run", "whole")
+    assert child.returncode == 0, child.stderr
+    assert "resuming after 0 finished epochs, step 5 of phase head" in child.stderr
+    for one, other in zip(weights_of(run), weights_of(whole), strict=True):
+        np.testing.assert_array_equal(one, other)
+    told = [(epoch.epoch, epoch.loss, epoch.watched_loss, epoch.watched_top1) for epoch in history.read(run.history)]
+    assert told == [
+        (epoch.epoch, epoch.loss, epoch.watched_loss, epoch.watched_top1) for epoch in history.read(whole.history)
+    ]
+
+
+def test_an_unfinished_run_is_begun_anew_when_it_is_not_to_be_resumed(small, small_config, tmp_path, caplog):
+    settings = replace(small_config, finetune=replace(small_config.finetune, epochs=0))
+    run = Run(tmp_path / "run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "finish", lambda *arguments, **more: os.kill(os.getpid(), signal.SIGTERM))
+        with pytest.raises(Stopped, match="every finished epoch is saved, and the same command goes on"):
+            training.train(settings, run.folder)
+    with caplog.at_level(logging.INFO, "edgeproof"):
+        training.train(settings, run.folder, resume=False)
+    assert "starting afresh, the checkpoints of the unfinished run are removed" in caplog.text
+    assert "resuming" not in caplog.text
+    assert run.is_complete
+    caplog.clear()
+    with caplog.at_level(logging.INFO, "edgeproof"):
+        training.train(settings, run.folder, resume=False)
+    assert "is complete already; --overwrite trains it again" in caplog.text
 
 
 @pytest.mark.parametrize("moment", ["config.toml", "model.keras", "metrics.json"])
