@@ -96,3 +96,26 @@ def test_json_is_indented_and_ends_with_a_line(tmp_path):
 def test_a_table_quotes_what_would_break_it():
     text = table(("path", "label"), [('a,"b"\nc', "x")])
     assert list(csv.reader(text.splitlines(keepends=True))) == [["path", "label"], ['a,"b"\nc', "x"]]
+
+
+def test_cleaning_leaves_checkpoints_until_the_run_is_complete(tmp_path):
+    run = Run(tmp_path)
+    for path in (run.cache / "a.rows", run.checkpoints / "1-000000001.npz"):
+        path.parent.mkdir()
+        path.touch()
+    run.clean()
+    assert not run.cache.exists()
+    assert run.checkpoints.exists()
+    run.metrics.touch()
+    run.clean()
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
+
+
+def test_clearing_removes_what_would_pass_for_the_next_trainings_work(tmp_path):
+    run = Run(tmp_path)
+    for folder in (run.checkpoints, run.cache, run.logs, tmp_path / "export"):
+        folder.mkdir()
+    run.metrics.touch()
+    run.labels.touch()
+    run.clear()
+    assert [path.name for path in tmp_path.iterdir()] == ["labels.txt"]
