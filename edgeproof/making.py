@@ -41,7 +41,7 @@ def train(
     overrides += [f"data.test={json_text(test_data)}"] if test_data is not None else []
     overrides += [f"network.backbone={json_text(backbone)}"] if backbone is not None else []
     chosen = config.load(settings, [*overrides, *(set_ or [])])
-    limit = memory.parse(memory_limit) if memory_limit is not None else None
+    limit = memory.parse(memory_limit) if memory_limit is not None else memory.default()
     if dry_run:
         from edgeproof import planning
 
@@ -51,7 +51,13 @@ def train(
         from edgeproof.train import training
 
     run = training.train(
-        chosen, out, overwrite=overwrite, resume=resume, deterministic=deterministic, sample_class=sample_class
+        chosen,
+        out,
+        overwrite=overwrite,
+        resume=resume,
+        deterministic=deterministic,
+        memory=limit,
+        sample_class=sample_class,
     )
     from edgeproof import show
 

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 NAMES = {"head": "1, head", "finetune": "2, finetune"}
 
 
-def run(settings: Config, limit: int | None, *, as_json: bool) -> None:
+def run(settings: Config, limit: int, *, as_json: bool) -> None:
     """Plan a training within a limit of memory in bytes, and print the plan; nothing is written."""
     with session.tensorflow():
-        from edgeproof.train import costs, dataset, memory, plan
+        from edgeproof.train import costs, dataset, plan
 
     survey = dataset.survey(settings.data, size=settings.network.size, seed=settings.seed)
     plan.parts(survey, settings)  # refuses what cannot be trained on before anything is built
-    found = plan.make(settings, survey, costs.measure(settings, survey), limit or memory.default())
+    found = plan.make(settings, survey, costs.measure(settings, survey), limit)
     if as_json:
         show.json({"plan": found})
         return

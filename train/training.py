@@ -14,6 +14,7 @@ import tensorflow as tf
 from msgspec.structs import astuple
 from numpy.typing import NDArray
 
+from edgeproof.runtime import testset
 from edgeproof.runtime.accuracy import Probabilities
 from edgeproof.runtime.atomic import replacing, writable_folder, write_text
 from edgeproof.runtime.contract import digest
@@ -53,25 +54,27 @@ def train(
     overwrite: bool = False,
     resume: bool = True,
     deterministic: bool = False,
+    memory: int | None = None,
     sample_class: str = "",
 ) -> Run:
     """Train into the run folder `out`, and return it; an unfinished run of the same settings is resumed.
 
     Without `resume` it is started afresh. A finished run of the same settings is left as it is. `deterministic` makes
-    TensorFlow compute the same bits each time, in this process from now on. `sample_class` names the class of
-    plots/samples.png. Raises `ConfigError` when `out` holds a run of other settings and not `overwrite`, `DataError`,
-    and `Stopped` on SIGTERM and SIGINT, with the work saved.
+    TensorFlow compute the same bits each time, in this process from now on. Decoded pictures that would take more than
+    their share of `memory`, in bytes, lie in a file. `sample_class` names the class of plots/samples.png. Raises
+    `ConfigError` when `out` holds a run of other settings and not `overwrite`, `DataError`, and `Stopped` on SIGTERM
+    and SIGINT, with the work saved.
     """
     run = Run(Path(out))
     with stopping.at_once(STOPPED):
         if not _settled(run, settings, overwrite=overwrite, resume=resume):
-            _train(run, settings, deterministic=deterministic, sample_class=sample_class)
+            _train(run, settings, deterministic=deterministic, memory=memory, sample_class=sample_class)
         elif sample_class:
             redraw_samples(run, sample_class)
     return run
 
 
-def _train(run: Run, settings: config.Config, *, deterministic: bool, sample_class: str) -> None:
+def _train(run: Run, settings: config.Config, *, deterministic: bool, memory: int | None, sample_class: str) -> None:
     # First of all, since TensorFlow has to know its cluster before it computes anything.
     distribution.strategy()
     is_chief = distribution.is_chief()
@@ -81,13 +84,15 @@ def _train(run: Run, settings: config.Config, *, deterministic: bool, sample_cla
     keras.utils.set_random_seed(settings.seed)
     if deterministic:
         tf.config.experimental.enable_op_determinism()
-    data = dataset.load(settings.data, size=settings.network.size, seed=settings.seed)
-    _check_class(sample_class, data.labels)
-    if is_chief:
-        _check_unchanged(run, data)
-        write_text(run.config, config.dump(settings))
-        _write_data(run, data)
     with distribution.folder(run) as place:
+        data = dataset.load(
+            settings.data, size=settings.network.size, seed=settings.seed, memory=memory, cache=place.cache
+        )
+        _check_class(sample_class, data.labels)
+        if is_chief:
+            _check_unchanged(run, data)
+            write_text(run.config, config.dump(settings))
+            _write_data(run, data)
         model, epochs = _fit(place, data, settings)
         if is_chief:
             _write_model(run, model, data, epochs, sample_class)
@@ -149,8 +154,8 @@ def _check_unchanged(run: Run, data: Dataset) -> None:
     """Refuse to go on with other pictures than those that an unfinished run began with."""
     if not checkpoints.there(run.checkpoints) or not run.test.is_file():
         return
-    before = run.read_pictures()
-    if before.labels != data.labels or digest(before.hashes) != digest(data.test.hashes):
+    labels, hashes = testset.read_identity(run.test)
+    if labels != data.labels or digest(hashes) != digest(data.test.hashes):
         raise DataError(f"{run.folder} was begun with other pictures. Put them back, or start afresh with --overwrite.")
 
 
@@ -189,16 +194,7 @@ def _clear(run: Run) -> None:
 def _write_data(run: Run, data: Dataset) -> None:
     write_text(run.labels, labels_text(data.labels))
     run.write_pictures(data.test)
-    write_json(
-        run.folder / "data.json",
-        {
-            "training_pictures": len(data.train),
-            "test_pictures": len(data.test),
-            "classes": len(data.labels),
-            "skipped": data.skipped,
-            "test_pictures_also_in_training": data.duplicates,
-        },
-    )
+    write_json(run.folder / "data.json", data.report)
 
 
 def _fit(run: Run, data: Dataset, settings: config.Config) -> tuple[Any, list[Epoch]]:
