@@ -8,7 +8,6 @@ from edgeproof.train import weights
 from edgeproof.train.backbones import TABLE
 from edgeproof.train.config import Network
 
-
 MOBILENETV2 = TABLE["mobilenetv2"]
 
 
