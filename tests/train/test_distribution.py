@@ -206,6 +206,5 @@ def test_two_replicas_end_with_the_weights_and_the_loss_of_one():
         )
         assert child.returncode == 0, child.stderr[-2000:]
         found.append(json.loads(child.stdout.splitlines()[-1]))
-    np.testing.assert_allclose(
-        found[1], found[0], rtol=1e-4, atol=1e-6
-    )  # a bias before batch norm is 0 but for rounding
+    # A bias before batch norm is 0 but for rounding.
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-4, atol=1e-6)
