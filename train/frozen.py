@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from edgeproof.runtime.chatter import silenced
 from edgeproof.runtime.interpreter import BATCH, Runner
@@ -54,8 +55,7 @@ class Frozen:
     def __init__(self, keras_part: Any) -> None:
         # In one row for each picture: a `Runner` takes its model for a classifier.
         rows = keras.Model(keras_part.inputs[0], keras.layers.Flatten()(keras_part.outputs[0]))
-        with silenced():
-            self._flatbuffer = bytes(tf.lite.TFLiteConverter.from_keras_model(rows).convert())
+        self._flatbuffer = _converted(rows)
         self._keras = keras_part
         self.shape: tuple[int, ...] = tuple(keras_part.outputs[0].shape[1:])
         self._idle: deque[Runner] = deque()
@@ -79,6 +79,15 @@ class Frozen:
         few = pixels[:_CHECKED]
         wanted = np.asarray(self._keras(few.astype(np.float32), training=False))
         return bool(np.abs(self.outputs(few) - wanted).max() <= TOLERANCE * np.abs(wanted).max())
+
+
+def _converted(model: Any) -> bytes:
+    """A float32 flatbuffer of a model, without the SavedModel that takes most of `from_keras_model`'s time."""
+    call = tf.function(lambda inputs: model(inputs, training=False))
+    inputs = tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.float32)
+    with silenced():
+        graph = convert_variables_to_constants_v2(call.get_concrete_function(inputs))
+        return bytes(tf.lite.TFLiteConverter.from_concrete_functions([graph]).convert())
 
 
 def _crossing_size(layers: list[Any], place: int) -> int | None:
