@@ -149,7 +149,7 @@ def last_map(model: Any, inputs: Any) -> Any:
     output = copy.run(model, inputs)
     found = output if output is not None and len(output.shape) == 4 else copy.pooled
     found = copy.latest if found is None else found
-    if found is None:
+    if found is None or found is inputs:
         raise ValueError("it has no feature map")
     return found
 

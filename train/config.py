@@ -141,13 +141,12 @@ RECIPES = {
         augmentation=Augmentation(shift=0.125),
         head=Head(views=2, label_smoothing=0.1, schedule="cosine"),
         finetune=Finetune(
-            learning_rate=8e-4,
+            learning_rate=3e-4,
             batch=64,
             batch_norm="frozen",
             label_smoothing=0.1,
             schedule="cosine",
             weight_decay=1e-2,
-            ema=0.999,
         ),
     ),
 }

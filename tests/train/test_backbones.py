@@ -210,7 +210,7 @@ def trained(backbone, folder):
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param("mobilenetv3small", marks=pytest.mark.slow),
+        pytest.param("mobilenetv3small", marks=pytest.mark.long),
         pytest.param("mobilenetv3large", marks=pytest.mark.long),
         pytest.param("efficientnetv2b0", marks=pytest.mark.long),
         pytest.param("file", marks=pytest.mark.long),

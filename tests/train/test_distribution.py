@@ -193,7 +193,7 @@ print([each.watched_loss for each in found] + [float(np.abs(weight).sum()) for w
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_replicas_end_with_the_weights_and_the_loss_of_one():
     """Uneven parts, a partial last step and batch norm in training mode included."""
     found = []

@@ -242,6 +242,7 @@ def weights_of(run):
     return keras.models.load_model(run.model).get_weights()
 
 
+@pytest.mark.long
 def test_a_training_asked_to_stop_within_an_epoch_says_how_far_it_got_and_comes_to_the_same_bits(
     small_config, tmp_path
 ):
