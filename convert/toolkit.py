@@ -90,9 +90,9 @@ class Placed(tfmot.quantization.keras.QuantizeConfig):  # type: ignore[misc]  # 
 
 
 class AsAnnotated(
-    tfmot.quantization.keras.QuantizeScheme,  # type: ignore[misc]
-    tfmot.quantization.keras.QuantizeLayoutTransform,  # type: ignore[misc]
-    tfmot.quantization.keras.QuantizeRegistry,  # type: ignore[misc]
+    tfmot.quantization.keras.QuantizeScheme,  # type: ignore[misc]  # tfmot has no types
+    tfmot.quantization.keras.QuantizeLayoutTransform,  # type: ignore[misc]  # tfmot has no types
+    tfmot.quantization.keras.QuantizeRegistry,  # type: ignore[misc]  # tfmot has no types
 ):
     """Leaves every layer and its annotation as they are.
 

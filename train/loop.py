@@ -65,7 +65,7 @@ class Loop:
         def train(batch: Any) -> None:
             strategy.run(model.train_step, args=(batch,))
 
-        @tf.function  # type: ignore[untyped-decorator]
+        @tf.function  # type: ignore[untyped-decorator]  # as above
         def judge(batch: Any) -> None:
             strategy.run(model.test_step, args=(batch,))
 

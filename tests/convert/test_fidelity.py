@@ -72,7 +72,7 @@ def test_of_many_pictures_the_first_ones_tell():
 
 def test_a_tally_of_nothing_is_refused():
     with pytest.raises(ValueError, match="Nothing was added"):
-        Tally().fidelity  # noqa: B018
+        Tally().fidelity  # noqa: B018  # it raises when it is looked at
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ def part(*classes):
     )
 
 
-def told(caplog, *classes, census=None, skipped=(), equal=(), near=Near()):  # noqa: B008
+def told(caplog, *classes, census=None, skipped=(), equal=(), near=Near()):  # noqa: B008  # frozen, so one for all calls is right
     found = report.report(part(*classes), part(0, 1), census or Census(), dict(skipped), equal=equal, near=near)
     with caplog.at_level(logging.INFO, "edgeproof"):
         report.log(found)
