@@ -5,7 +5,7 @@ a file, in float32 or with uint8 input and output, and with the contract and lab
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import flatbuffers
@@ -14,12 +14,14 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from PIL import Image
 
+from edgeproof import cli
 from edgeproof.runtime import contract, labels, modelfile, progress
 from edgeproof.runtime.contract import Contract, Quantisation, TensorFormat, Verification
 from edgeproof.runtime.graph import Graph
 from edgeproof.runtime.interpreter import Runner
 from edgeproof.runtime.labelled import LabelledPictures
 from edgeproof.runtime.pixels import Preprocessing, Resize
+from edgeproof.runtime.stored import View
 
 LABELS = ("red", "green", "blue", "grey")
 COLOURS = ((200, 40, 40), (40, 200, 40), (40, 40, 200), (120, 120, 120))
@@ -471,3 +473,39 @@ def colour_exports(colour_run, tmp_path_factory) -> Path:
     about = conversion.About(name="colours")
     conversion.convert(given.reference, both, sample, given.evidence, out=out, max_drop=5.0, about=about)
     return out
+
+
+@pytest.fixture
+def edgeproof(capsys):
+    """Run a command as `edgeproof` would, and return (status, stdout, stderr)."""
+
+    def run(*arguments):
+        status = cli.run([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """A terminal of 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+@dataclass(frozen=True)
+class WatchedView(View):
+    """A view of pictures that writes down how many were asked for at a time, into `sizes`."""
+
+    sizes: list[int] = field(default_factory=list)
+
+    def __getitem__(self, which):
+        found = super().__getitem__(which)
+        self.sizes.append(len(found))
+        return found
+
+
+@pytest.fixture(scope="session")
+def watched_view():
+    """`WatchedView`, for tests of what is never read all at once."""
+    return WatchedView

@@ -9,21 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgeproof import cli
-
 needs_tensorflow = pytest.mark.skipif(find_spec("tensorflow") is None, reason="needs the train extra (TensorFlow)")
-
-
-@pytest.fixture
-def edgeproof(capsys):
-    """Run a command as `edgeproof` would, and return (status, stdout, stderr)."""
-
-    def run(*arguments):
-        status = cli.run([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture

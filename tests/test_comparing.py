@@ -7,30 +7,18 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from edgeproof import cli
 from edgeproof.benchmarks import report as reports
 from edgeproof.benchmarks.blocks import Block, Measurement
 from edgeproof.benchmarks.environment import Environment
 from edgeproof.benchmarks.report import FileReport, Report
+
+pytestmark = pytest.mark.usefixtures("narrow")
 
 MACHINE = Environment(
     **{"cpu": "Example CPU", "architecture": "x86_64", "cores": 4, "usable_cores": 2, "memory_mb": 8192},
     **{"system": "Linux 6", "python": "CPython 3.12", "packages": {"numpy": "2"}},
 )
 LONG_NAME = "cifar100-mobilenetv2-100-96-float32.tflite"
-
-
-@pytest.fixture
-def edgeproof(capsys, monkeypatch):
-    """Run a command in a terminal of 80 columns, and return (status, stdout, stderr)."""
-    monkeypatch.setenv("COLUMNS", "80")
-
-    def run(*arguments):
-        status = cli.run([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture

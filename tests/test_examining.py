@@ -6,21 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgeproof import cli
 from edgeproof.runtime.doctor import RULES
 
-
-@pytest.fixture
-def edgeproof(capsys, monkeypatch):
-    """Run a command in a terminal of 80 columns, and return (status, stdout, stderr)."""
-    monkeypatch.setenv("COLUMNS", "80")
-
-    def run(*arguments):
-        status = cli.run([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
+pytestmark = pytest.mark.usefixtures("narrow")
 
 
 @pytest.fixture

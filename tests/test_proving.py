@@ -10,23 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeproof import cli
 from edgeproof.runtime import testset
 
+pytestmark = pytest.mark.usefixtures("narrow")
+
 SCHEMAS = Path(__file__).parents[1] / "docs" / "schemas"
-
-
-@pytest.fixture
-def edgeproof(capsys, monkeypatch):
-    """Run a command; returns the status, stdout and stderr."""
-    monkeypatch.setenv("COLUMNS", "80")
-
-    def run(*arguments):
-        status = cli.run([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return status, out, err
-
-    return run
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from edgeproof.benchmarks.blocks import Block, Job, Measurement
 from edgeproof.benchmarks.environment import Environment
 from edgeproof.benchmarks.quality import Quality
 from edgeproof.benchmarks.report import FileReport, Report
+from edgeproof.runtime.contract import Verification
 
 
 def made_block(median_ms: float, *, calls: int = 20, peak_mb: float = 60.0) -> Block:
@@ -121,3 +122,22 @@ def golden_picture() -> bytes:
     packed = io.BytesIO()
     Image.fromarray(np.random.default_rng(2).integers(0, 256, (20, 30, 3), np.uint8)).save(packed, "PNG")
     return packed.getvalue()
+
+
+@pytest.fixture(scope="session")
+def verified():
+    """What a file's contract says of a verification that lost a point."""
+    return Verification(
+        images=1000,
+        images_digest="d",
+        reference_top1=0.76,
+        reference_top5=0.95,
+        top1=0.75,
+        top1_interval=(0.72, 0.78),
+        top5=0.95,
+        drop_points=1.0,
+        same_answers=0.97,
+        different_answers=30,
+        largest_margin_of_a_different_answer=0.1,
+        ties=0,
+    )

@@ -7,28 +7,13 @@ from msgspec.structs import replace
 from edgeproof.benchmarks import card as cards
 from edgeproof.benchmarks.card import Told, card, license_of
 from edgeproof.runtime import DataError
-from edgeproof.runtime.contract import Verification, sha256
-
-VERIFIED = Verification(
-    images=1000,
-    images_digest="d",
-    reference_top1=0.76,
-    reference_top5=0.95,
-    top1=0.75,
-    top1_interval=(0.72, 0.78),
-    top5=0.95,
-    drop_points=1.0,
-    same_answers=0.97,
-    different_answers=30,
-    largest_margin_of_a_different_answer=0.1,
-    ties=0,
-)
+from edgeproof.runtime.contract import sha256
 
 
 @pytest.fixture
-def report(make_report):
+def report(make_report, verified):
     made = make_report()
-    return replace(made, files=tuple(replace(file, verification=VERIFIED) for file in made.files))
+    return replace(made, files=tuple(replace(file, verification=verified) for file in made.files))
 
 
 def front_matter(text):

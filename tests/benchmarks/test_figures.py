@@ -6,22 +6,6 @@ from msgspec.structs import replace
 from edgeproof.benchmarks import figures
 from edgeproof.benchmarks.blocks import Measurement
 from edgeproof.runtime.accuracy import Accuracy
-from edgeproof.runtime.contract import Verification
-
-VERIFIED = Verification(
-    images=1000,
-    images_digest="d",
-    reference_top1=0.76,
-    reference_top5=0.95,
-    top1=0.75,
-    top1_interval=(0.72, 0.78),
-    top5=0.95,
-    drop_points=1.0,
-    same_answers=0.97,
-    different_answers=30,
-    largest_margin_of_a_different_answer=0.1,
-    ties=0,
-)
 
 
 @pytest.fixture
@@ -30,8 +14,8 @@ def measurement(make_block):
 
 
 @pytest.fixture
-def file(make_report):
-    return replace(make_report(judged=False).files[0], verification=VERIFIED)
+def file(make_report, verified):
+    return replace(make_report(judged=False).files[0], verification=verified)
 
 
 def test_a_percentile_is_of_each_block_and_of_all_calls(measurement):
@@ -64,15 +48,15 @@ def test_answers_counted_here_go_before_those_of_the_verification(file, make_rep
     assert figures.top1(replace(file, verification=None)) is None
 
 
-def test_two_files_beside_one_keras_model_differ_on_the_sum_of_their_differences_at_most(file):
-    other = replace(file, sha256="1" * 64, verification=replace(VERIFIED, different_answers=12))
+def test_two_files_beside_one_keras_model_differ_on_the_sum_of_their_differences_at_most(file, verified):
+    other = replace(file, sha256="1" * 64, verification=replace(verified, different_answers=12))
     assert figures.different_at_most(file, other) == 42
     assert figures.different_at_most(file, file) == 0
 
 
 @pytest.mark.parametrize("change", [{"images_digest": "e"}, {"reference_top1": 0.77}, {"reference_top5": 0.9}])
-def test_beside_another_reference_nothing_is_known_of_their_differences(file, change):
-    other = replace(file, sha256="1" * 64, verification=replace(VERIFIED, **change))
+def test_beside_another_reference_nothing_is_known_of_their_differences(file, verified, change):
+    other = replace(file, sha256="1" * 64, verification=replace(verified, **change))
     assert figures.different_at_most(file, other) is None
 
 

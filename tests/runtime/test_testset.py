@@ -10,7 +10,6 @@ from PIL import Image
 
 from edgeproof.runtime import DataError, testset
 from edgeproof.runtime.pixels import Preprocessing, Resize
-from edgeproof.runtime.stored import View
 
 SETTINGS = Preprocessing(steps=(Resize(width=4, height=4), Resize(width=8, height=8)))
 LABELS = ("cat", "dog")
@@ -41,18 +40,11 @@ def test_what_is_written_is_read_again(tiny_pictures, tmp_path):
     assert {type(text) for text in (*found.labels, *found.names, *found.hashes)} == {str}
 
 
-def test_pictures_outside_memory_are_written_in_parts(tiny_pictures, tmp_path):
-    class Watched(View):
-        def __getitem__(self, which):
-            found = super().__getitem__(which)
-            sizes.append(len(found))
-            return found
-
-    sizes = []
+def test_pictures_outside_memory_are_written_in_parts(tiny_pictures, watched_view, tmp_path):
     numbers = np.arange(600) % len(tiny_pictures)
-    many = replace(tiny_pictures.take(numbers), stored=Watched(tiny_pictures.stored, numbers))
+    many = replace(tiny_pictures.take(numbers), stored=watched_view(tiny_pictures.stored, numbers))
     testset.write(tmp_path / testset.NAME, many)
-    assert max(sizes) <= testset.PART < len(many)
+    assert max(many.stored.sizes) <= testset.PART < len(many)
     assert same(testset.read(tmp_path / testset.NAME), tiny_pictures.take(numbers))
 
 

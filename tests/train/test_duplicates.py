@@ -8,7 +8,6 @@ from PIL import Image
 from edgeproof.runtime.contract import sha256
 from edgeproof.runtime.labelled import LabelledPictures
 from edgeproof.runtime.pixels import Preprocessing, Resize
-from edgeproof.runtime.stored import View
 from edgeproof.train import duplicates
 
 
@@ -126,17 +125,10 @@ def test_beyond_a_number_of_comparisons_some_test_pictures_are_looked_up(train, 
     assert {pair.test for pair in found.pairs} == {f"test/{number}" for number in range(0, 40, 4)}
 
 
-def test_pictures_outside_memory_are_read_in_parts(train, monkeypatch):
-    class Watched(View):
-        def __getitem__(self, which):
-            found = super().__getitem__(which)
-            sizes.append(len(found))
-            return found
-
-    sizes = []
+def test_pictures_outside_memory_are_read_in_parts(train, watched_view, monkeypatch):
     monkeypatch.setattr(duplicates, "_PART", 32)
     monkeypatch.setattr(duplicates, "_BLOCK", 40)
-    outside = replace(train, stored=Watched(train.stored, np.arange(len(train))))
+    outside = replace(train, stored=watched_view(train.stored, np.arange(len(train))))
     test = part("test", [recompressed(train.stored[149]), train.stored[2][:, ::-1]])
     assert {pair.train for pair in duplicates.near(outside, test).pairs} == {"train/149", "train/2"}
-    assert max(sizes) <= 32
+    assert max(outside.stored.sizes) <= 32
