@@ -16,7 +16,7 @@ help:  ## list the targets
 # A stamp, so that a change of the dependencies installs again and a second run does not.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install -c constraints.txt -e '.[train,qat,report,dev]'
+	$(PIP) install -c constraints.txt -e '.[train,qat,report,deploy,micro,onnx,openvino,dev]'
 	@touch $@
 
 .PHONY: venv
@@ -40,7 +40,7 @@ check: venv typing  ## ruff, mypy --strict, and the rules about layers, layout a
 .PHONY: typing
 typing:
 	@mkdir -p .typing/edgeproof
-	@cd .typing/edgeproof && ln -sfn ../../runtime ../../train ../../convert ../../benchmarks ../../models ../../edgeproof/* .
+	@cd .typing/edgeproof && ln -sfn ../../runtime ../../train ../../convert ../../benchmarks ../../deploy ../../models ../../edgeproof/* .
 
 .PHONY: test-base
 test-base: $(VENV)-base/.installed  ## the tests that a device can run, in an environment without TensorFlow
