@@ -4,7 +4,6 @@ import pytest
 
 from edgeproof import models
 from edgeproof.deploy import subject
-from edgeproof.runtime import modelfile
 from edgeproof.runtime.errors import ModelError
 
 SHIPPED = models.path(models.CLASSIFIER)
@@ -19,8 +18,8 @@ def test_the_shipped_file_says_all_that_a_client_needs():
     assert len(found.examples) == len(found.contract.golden.examples)
 
 
-def test_a_file_of_another_tool_is_refused_with_what_to_do(tmp_path):
+def test_a_file_of_another_tool_is_refused_with_what_to_do(tiny_flatbuffer, tmp_path):
     bare = tmp_path / "bare.tflite"
-    bare.write_bytes(modelfile.read(SHIPPED).flatbuffer)
+    bare.write_bytes(tiny_flatbuffer)
     with pytest.raises(ModelError, match=r"bare\.tflite carries no contract.*Export it with edgeproof"):
         subject.read(bare)
