@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from typing import Any
 
@@ -15,9 +16,11 @@ from edgeproof.runtime.chatter import silenced
 from edgeproof.runtime.interpreter import BATCH, Runner
 from edgeproof.runtime.pixels import Pixels
 
+logger = logging.getLogger(__name__)
+
 # LiteRT's outputs differ from Keras' by rounding; by more than this share of the largest, they are another network's.
 TOLERANCE = 1e-4
-_CHECKED = 8
+CHECKED = 8
 
 
 def boundary(model: Any) -> str | None:
@@ -50,7 +53,10 @@ def tail(model: Any, name: str) -> Any:
 
 
 class Frozen:
-    """A part of a network, run by LiteRT: a third of Keras' time, and the same numbers but for rounding."""
+    """A part of a network, run by LiteRT: a third of Keras' time, and the same numbers but for rounding.
+
+    Where `check` finds other numbers, Keras runs it.
+    """
 
     def __init__(self, keras_part: Any) -> None:
         # In one row for each picture: a `Runner` takes its model for a classifier.
@@ -59,9 +65,12 @@ class Frozen:
         self._keras = keras_part
         self.shape: tuple[int, ...] = tuple(keras_part.outputs[0].shape[1:])
         self._idle: deque[Runner] = deque()
+        self._trusted = True
 
     def outputs(self, pixels: Pixels) -> NDArray[np.float32]:
         """Outputs of shape (n, …), float32, for pixels of shape (n, height, width, 3), uint8. Safe from all threads."""
+        if not self._trusted:
+            return np.asarray(self._keras(pixels.astype(np.float32), training=False))
         try:
             runner = self._idle.pop()
         except IndexError:
@@ -74,9 +83,15 @@ class Frozen:
             self._idle.append(runner)
         return np.concatenate(parts).reshape(len(pixels), *self.shape)
 
+    def check(self, pixels: Pixels) -> None:
+        """Leave the rest to Keras, and say so, where LiteRT's outputs for a few of the pictures are not Keras'."""
+        if not self.agrees(pixels):
+            self._trusted = False
+            logger.warning("LiteRT's outputs of the frozen layers are not Keras': Keras runs them, which takes longer")
+
     def agrees(self, pixels: Pixels) -> bool:
         """Whether Keras' outputs for a few pictures are the same to 1e-4 of the largest."""
-        few = pixels[:_CHECKED]
+        few = pixels[:CHECKED]
         wanted = np.asarray(self._keras(few.astype(np.float32), training=False))
         return bool(np.abs(self.outputs(few) - wanted).max() <= TOLERANCE * np.abs(wanted).max())
 

@@ -79,7 +79,7 @@ def finetune(model: Any, material: Material, config: Config, keeper: Keeper) -> 
     pictures = PictureSource(material.train, config.augmentation, config.seed, settings.views)
     part, cached = model, None
     place = frozen.boundary(model)
-    if place is not None and _has_room(model, place, material):
+    if place is not None and _has_room(model, place, material, _kept_views(config)):
         with distribution.strategy().scope():
             part = frozen.tail(model, place)
         before = Frozen(distribution.local(frozen.part(model, place)))
@@ -106,6 +106,7 @@ class _Cached:
     def __init__(
         self, part: Frozen, pictures: PictureSource, material: Material, epochs: int, dtype: type, name: str
     ) -> None:
+        part.check(pictures.inputs(0, np.arange(min(frozen.CHECKED, len(pictures.pictures)))))
         self.train = CachedViews(pictures, part, material.cache, epochs=epochs, dtype=dtype, name=name)
         plain = PictureSource(material.watched, None, pictures.seed)
         self._watched = CachedViews(plain, part, material.cache, epochs=1, dtype=dtype, name=f"{name}, watched")
@@ -116,9 +117,15 @@ class _Cached:
         self._watched.close()
 
 
-def _has_room(model: Any, place: str, material: Material) -> bool:
+def _has_room(model: Any, place: str, material: Material, kept: int) -> bool:
     shape = model.get_layer(place).output.shape[1:]
-    return views.room_for(shape, np.float16, len(material.train) + len(material.watched), 1, material.cache)
+    return views.room_for(shape, np.float16, kept * len(material.train) + len(material.watched), material.cache)
+
+
+def _kept_views(config: Config) -> int:
+    """How many views lie on the disk at once: those that a later epoch looks at again."""
+    settings = config.finetune
+    return settings.views if 0 < settings.views < settings.epochs else 1
 
 
 def _watched(source: Source, material: Material) -> Watched:

@@ -88,9 +88,9 @@ class CachedViews:
         return rows
 
 
-def room_for(shape: Sequence[int], dtype: DTypeLike, pictures: int, views: int, folder: Path) -> bool:
-    """Whether the disk of `folder` has room for so many views of the pictures, and says so in a note where not."""
-    needed = int(np.prod(shape)) * np.dtype(dtype).itemsize * pictures * views
+def room_for(shape: Sequence[int], dtype: DTypeLike, outputs: int, folder: Path) -> bool:
+    """Whether the disk of `folder` has room for so many outputs of a frozen part, and says so in a note where not."""
+    needed = int(np.prod(shape)) * np.dtype(dtype).itemsize * outputs
     disk = shutil.disk_usage(next(parent for parent in (folder, *folder.parents) if parent.exists()))
     if needed <= disk.free - _SPARE * disk.total:
         return True

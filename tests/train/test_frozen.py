@@ -81,6 +81,18 @@ def test_another_networks_numbers_do_not_agree(part):
     assert not found.agrees(PIXELS)
 
 
+def test_where_litert_gives_other_numbers_keras_runs_the_part(part, caplog):
+    found = Frozen(part)
+    found.check(PIXELS)
+    assert "Keras runs them" not in caplog.text
+    other = keras.models.clone_model(part)
+    found._keras = other
+    found.check(PIXELS)
+    assert "Keras runs them, which takes longer" in caplog.text
+    wanted = np.asarray(other(PIXELS.astype(np.float32), training=False))
+    np.testing.assert_array_equal(found.outputs(PIXELS), wanted)
+
+
 def test_a_vector_is_given_as_a_vector(model):
     found = Frozen(network.feature_model(model))
     assert found.outputs(PIXELS[:3]).shape == (3, 1280)

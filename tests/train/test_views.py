@@ -91,6 +91,6 @@ def test_half_precision_halves_the_file(cached, tmp_path):
 def test_a_disk_without_room_is_noticed_before_it_is_full(monkeypatch, tmp_path, caplog):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(views.shutil, "disk_usage", lambda path: usage(100_000, 90_000, 10_000))
-    assert views.room_for((10,), np.float16, 100, 2, tmp_path / "new" / "cache")
-    assert not views.room_for((10,), np.float16, 100, 3, tmp_path / "new" / "cache")
+    assert views.room_for((10,), np.float16, 200, tmp_path / "new" / "cache")
+    assert not views.room_for((10,), np.float16, 300, tmp_path / "new" / "cache")
     assert "it is computed in every epoch instead" in caplog.text
