@@ -1,4 +1,4 @@
-"""The real TFLite Micro interpreter, in a process of its own: an arena that is far too small ends the process.
+"""The real TFLite Micro interpreter, in a process of its own: an arena that is too small may end the process.
 
 Arenas are those of the 64-bit interpreter of this machine. A 32-bit microcontroller has smaller pointers, so its
 arena is not larger.
@@ -6,6 +6,7 @@ arena is not larger.
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -69,7 +70,11 @@ def answers(flatbuffer: bytes, values: NDArray[Any]) -> NDArray[Any]:
 
 def serve() -> None:
     """The child: one task on the files in a folder, and what was found beside them."""
+    # Not on Windows, for which there is no tflite_micro either.
+    import resource
+
     task, folder = sys.argv[1], Path(sys.argv[2])
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     flatbuffer = (folder / "model.tflite").read_bytes()
     if task == "memory":
         found = np.array([_smallest(flatbuffer)], np.int64)
@@ -112,11 +117,10 @@ def _smallest(flatbuffer: bytes) -> int:
     pixels = np.zeros(details["shape"], details["dtype"])
     _answer(interpreter, pixels)
     interpreter.print_allocations()
-    # A graph has at least one tensor: below that the interpreter has no room for itself, and crashes.
-    works, fails = LARGEST_ARENA, 1024
+    works, fails = LARGEST_ARENA, 0
     while works - fails > 1:
         # By factors at first, since the answer is far nearer to the small end.
-        size = int((works * fails) ** 0.5) if works > 2 * fails else (works + fails) // 2
+        size = int((works * max(fails, 1)) ** 0.5) if works > 2 * max(fails, 1) else (works + fails) // 2
         if _fits(flatbuffer, size):
             works = size
         else:
@@ -126,11 +130,17 @@ def _smallest(flatbuffer: bytes) -> int:
 
 
 def _fits(flatbuffer: bytes, size: int) -> bool:
+    """Whether a graph can be allocated; tried in a copy of the process, because some failures are a crash."""
+    copy = os.fork()
+    if copy:
+        return os.waitpid(copy, 0)[1] == 0
+    # What it writes of this is no reason for anything.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     try:
         _opened(flatbuffer, size)
     except RuntimeError:
-        return False
-    return True
+        os._exit(1)
+    os._exit(0)
 
 
 def _opened(flatbuffer: bytes, size: int) -> Any:
