@@ -138,6 +138,7 @@ RECIPES = {
     "plain": Config(),
     "better": Config(
         recipe="better",
+        network=Network(dropout=0.2),
         augmentation=Augmentation(shift=0.125),
         head=Head(views=2, label_smoothing=0.1, schedule="cosine"),
         finetune=Finetune(
