@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgeproof import comparing, examining, judging, making, session, shrinking, using
+from edgeproof import comparing, examining, judging, making, paging, session, shrinking, using
 
 app = typer.Typer(
     name="edgeproof",
@@ -28,6 +28,7 @@ VERBS = (
     examining.inspect,
     using.classify,
     using.benchmark,
+    paging.web,
     shrinking.micro,
     comparing.compare,
     comparing.report,
