@@ -12,16 +12,17 @@ from tempfile import TemporaryDirectory
 
 from msgspec import structs
 
-from edgeproof.convert import examples, metadata, verification, verification_report
+from edgeproof.convert import examples, formats, keeping, metadata, verification, verification_report
 from edgeproof.convert.calibration import CalibrationSet
 from edgeproof.convert.examples import Source
+from edgeproof.convert.formats import Format
 from edgeproof.convert.recipes import DEFAULTS, INT8_QAT, Choice, Options, Recipe
 from edgeproof.convert.reference import Reference
 from edgeproof.convert.verification import Evidence, Result, Summary
 from edgeproof.convert.workshop import Workshop
 from edgeproof.runtime import contract as contracts
 from edgeproof.runtime import graph
-from edgeproof.runtime.atomic import writable_folder, write_bytes, write_text
+from edgeproof.runtime.atomic import writable_folder, write_text
 from edgeproof.runtime.classifier import Classifier
 from edgeproof.runtime.contract import CONTRACT_NAME, LABELS_NAME, Calibration, Contract, Golden
 from edgeproof.runtime.errors import ConfigError, DataError
@@ -71,11 +72,12 @@ def convert(
     about: About = About(),
     options: Options = DEFAULTS,
     workshop: Workshop | None = None,
+    also: Sequence[Format] = (),
 ) -> Summary:
     """Write `<name>-<recipe>.tflite` for each recipe, verified, with verification.json and .md beside them.
 
     A `Choice` takes the place of a recipe that is not to be made as `options` say. `workshop` is where a search has
-    built some of the files; there, it decides what files take and give.
+    built some of the files; there, it decides what files take and give. `also` are other formats to write it in.
 
     A file that drops more than `max_drop` points of top-1 is kept as `….rejected.tflite`; an earlier accepted one of
     its name is removed then, so that no stale file passes for a verified one. Raises `DataError` when the
@@ -101,6 +103,7 @@ def convert(
     )
     choices = [each if isinstance(each, Choice) else options.choice(each) for each in recipes]
     results = tuple(_export_one(job, choice, folder) for choice in choices)
+    results += formats.export(also, reference, evidence, stem=stem, folder=folder, max_drop=max_drop)
     summary = Summary(model=stem, max_drop=max_drop, results=results)
     write_text(folder / "verification.md", verification_report.markdown(summary))
     write_json(folder / "verification.json", summary)
@@ -156,24 +159,7 @@ def _export_one(job: _Job, choice: Choice, folder: Path) -> Result:
     result = verification.judge(
         outputs, evidence, file=f"{name}.tflite", recipe=recipe.name, content=content, max_drop=job.max_drop
     )
-    return _keep(result, content, folder, name)
-
-
-def _keep(result: Result, content: bytes, folder: Path, name: str) -> Result:
-    """Write the file under its own name or as rejected, and remove what stands under the other one."""
-    good, bad = folder / f"{name}.tflite", folder / f"{name}.rejected.tflite"
-    kept, stale = (good, bad) if result.accepted else (bad, good)
-    write_bytes(kept, content)
-    stale.unlink(missing_ok=True)
-    found = result.verification
-    logger.info(
-        "%s: top-1 %.2f %%, drop %+.2f points, same answers %.2f %%",
-        kept.name,
-        100 * found.top1,
-        found.drop_points,
-        100 * found.same_answers,
-    )
-    return structs.replace(result, file=kept.name)
+    return keeping.keep(result, {".tflite": content}, folder, name)
 
 
 def _contract(name: str, flatbuffer: bytes, job: _Job, choice: Choice) -> Contract:

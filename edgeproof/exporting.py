@@ -14,6 +14,7 @@ from edgeproof.runtime.errors import ConfigError
 if TYPE_CHECKING:
     from edgeproof.convert.calibration import CalibrationSet
     from edgeproof.convert.conversion import About
+    from edgeproof.convert.formats import Format
     from edgeproof.convert.inputs import Inputs
     from edgeproof.convert.recipes import Goal, Options, Recipe
 
@@ -102,6 +103,20 @@ def compressed(given: Inputs, *, prune: float, cluster: int) -> Inputs:
     return replace(given, reference=reference)
 
 
+def formats(names: Sequence[str], *, automatic: bool) -> tuple[Format, ...]:
+    """The other formats to write a model in. Raises `ConfigError` for unknown ones, and where an extra is missing."""
+    if names and automatic:
+        raise ConfigError("--also goes with recipes that are named: leave out --recipe auto.")
+    from edgeproof import session
+    from edgeproof.convert import formats as known
+
+    found = []
+    for name in dict.fromkeys(names):
+        with session.extra(name):
+            found.append(known.named(name))
+    return tuple(found)
+
+
 def convert(
     given: Inputs,
     recipes: Sequence[Recipe],
@@ -111,6 +126,7 @@ def convert(
     options: Options,
     *,
     max_drop: float,
+    also: Sequence[Format] = (),
     as_json: bool,
 ) -> None:
     """Export by these recipes, and show it. Raises `VerificationError` where a file is refused."""
@@ -126,6 +142,7 @@ def convert(
         about=about,
         options=options,
         workshop=conversion.bench(given.reference, sample, options, train=given.train),
+        also=also,
     )
     show.conversion(summary, out, as_json=as_json)
     verification.gate(summary)

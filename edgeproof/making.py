@@ -74,6 +74,9 @@ def convert(
             "float32 and int8 unless given. Or auto, alone: the best that keeps within --max-drop."
         ),
     ] = None,
+    also: Annotated[
+        list[str] | None, typer.Option(help="onnx or openvino: write this format as well; may be repeated.")
+    ] = None,
     repair: Annotated[
         str, typer.Option(help="all, none, or some of head,equalisation,bias,rounding for integer recipes.")
     ] = "all",
@@ -120,13 +123,14 @@ def convert(
     with session.tensorflow():
         from edgeproof.convert import conversion
 
+        others = exporting.formats(also or (), automatic=automatic)
     given, sample = exporting.opened(source, place, images=calibration_images, own=calibration_data)
     given = exporting.compressed(given, prune=prune, cluster=cluster)
     about = conversion.About(name=name, author=author, license=license_, golden=pictures)
     if automatic:
         exporting.search(given, sample, goal, place, about, wanted, as_json=json)
         return
-    exporting.convert(given, chosen, sample, place, about, wanted, max_drop=max_drop, as_json=json)
+    exporting.convert(given, chosen, sample, place, about, wanted, max_drop=max_drop, also=others, as_json=json)
 
 
 def diagnose(

@@ -14,9 +14,12 @@ from edgeproof.runtime.classifier import Classifier
 from edgeproof.runtime.errors import ModelError
 from edgeproof.runtime.labelled import LabelledPictures
 from edgeproof.runtime.pixels import Pixels
+from edgeproof.runtime.pool import Answering
 
 # Pictures that a thread prepares at once: 7 MB at 96 px, whatever the size of the set.
 BATCH = 256
+# Pictures that go through a model of another runtime together.
+PASS = 32
 
 
 def outputs(
@@ -55,6 +58,19 @@ def outputs(
                 found[number][start : start + BATCH] = part[:, columns[number]]
                 advance(len(part))
     return tuple(found)
+
+
+def of_one(model: Answering, pictures: LabelledPictures, description: str) -> Probabilities:
+    """One model's outputs on all pictures, of shape (images, classes), where it keeps the cores busy by itself.
+
+    The model takes what the pictures' preprocessing makes, and its outputs are in the order of the pictures' labels.
+    """
+    parts = []
+    with progress.bar(description, len(pictures)) as advance:
+        for pixels, _ in pictures.batches(PASS):
+            parts.append(model.probabilities(pixels))
+            advance(len(pixels))
+    return np.concatenate(parts)
 
 
 def _own(classifier: Classifier, stored: Pixels, shared: Pixels, pictures: LabelledPictures) -> Pixels:

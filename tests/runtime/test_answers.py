@@ -90,3 +90,9 @@ def test_a_file_whose_contract_resizes_in_another_way_gets_pixels_of_its_own(tin
     pixels = np.stack([nearest.pixels(picture) for picture in tiny_pictures.stored])
     np.testing.assert_array_equal(found, Classifier(tiny_model_path).probabilities(pixels))
     assert not np.array_equal(found, before)
+
+
+def test_one_model_answers_all_pictures_in_their_order_over_several_passes(tiny_model_path, tiny_pictures, monkeypatch):
+    monkeypatch.setattr(answers, "PASS", 3)
+    found = answers.of_one(Classifier(tiny_model_path), tiny_pictures, "One")
+    np.testing.assert_allclose(found, one(tiny_model_path, tiny_pictures), atol=1e-6)
