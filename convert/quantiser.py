@@ -131,7 +131,15 @@ def _quantised(graph: Graph, rules: Rules, ranges: Ranges) -> Graph:
     # What the quantiser was seen to raise on operators and shapes that it has no rule for.
     except (ValueError, RuntimeError, KeyError, NotImplementedError) as error:
         raise ModelError(f"LiteRT's quantiser cannot handle the model ({first_line(error)[:200]}).") from None
-    return Graph.read(bytes(made.quantized_model))
+    return _with_old_codes(Graph.read(bytes(made.quantized_model)))
+
+
+def _with_old_codes(graph: Graph) -> Graph:
+    """Name operators in the schema's older field too, where the quantiser leaves 0: OpenVINO takes that for ADD."""
+    for code in graph.model.operatorCodes:
+        # The older field is a byte; 127 in it says that the newer one is meant.
+        code.deprecatedBuiltinCode = min(code.builtinCode, 127)
+    return graph
 
 
 @contextlib.contextmanager

@@ -223,3 +223,21 @@ def test_what_the_quantiser_cannot_handle_is_told_in_one_line(graph):
 def test_the_quantiser_prints_nothing(graph, capfd):
     quantiser.weights8(graph)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("recipe", ["float16", "int8", "int8 with a float head"])
+def test_openvinos_reader_takes_the_file_and_gives_litert_s_answers(recipe, made, graph, ranges, coloured, tmp_path):
+    openvino = pytest.importorskip("openvino", reason="needs the openvino extra")
+    quantised = made.get(recipe) or quantiser.static(graph, ranges, float_head=True)
+    found = Graph.read(quantised.packed())
+    interface.with_input(found, "uint8")
+    interface.with_output(found, "float32")
+    path = tmp_path / "model.tflite"
+    path.write_bytes(found.packed())
+    settings = {"INFERENCE_PRECISION_HINT": "f32"}
+    request = openvino.Core().compile_model(path, "CPU", settings).create_infer_request()
+    pixels = coloured(20, 16, seed=2)
+    theirs = np.concatenate([np.array(request.infer([each[np.newaxis]])[0]) for each in pixels])
+    ours = Runner(path.read_bytes()).probabilities(pixels)
+    assert (theirs.argmax(axis=1) == ours.argmax(axis=1)).all()
+    np.testing.assert_allclose(theirs, ours, atol=0.05)
