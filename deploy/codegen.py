@@ -86,7 +86,9 @@ def _rendered(found: Facts, target: Target, arena: int | None) -> Iterator[tuple
             where = f"{place}/{name}" if place else name
             if name.endswith(SUFFIX):
                 text = environment.get_template(f"{part}/{name}").render(said)
-                yield where.removesuffix(SUFFIX), text.encode()
+                # A template that this file has no use for gives nothing.
+                if text.strip():
+                    yield where.removesuffix(SUFFIX), text.encode()
             else:
                 yield where, path.read_bytes()
 
