@@ -11,14 +11,16 @@ import numpy as np
 
 from edgeproof.benchmarks import backends, profiling
 from edgeproof.benchmarks.affinity import cores_for
-from edgeproof.benchmarks.arena import arena_bytes
 from edgeproof.benchmarks.blocks import Measurement
 from edgeproof.benchmarks.quality import quality
 from edgeproof.benchmarks.report import Backend, Execution, FileReport, Profile
 from edgeproof.benchmarks.timing_pictures import Timed, timing_pixels
 from edgeproof.runtime import Classifier, ModelError
+from edgeproof.runtime.anatomy import Anatomy
+from edgeproof.runtime.arena import arena_bytes
 from edgeproof.runtime.contract import sha256
 from edgeproof.runtime.foreign import Foreign
+from edgeproof.runtime.graph import Graph
 from edgeproof.runtime.interpreter import Runner
 from edgeproof.runtime.labelled import LabelledPictures
 
@@ -54,7 +56,7 @@ def described(name: str, classifier: Classifier, measurements: tuple[Measurement
         assumptions=classifier.assumptions,
         verification=contract.verification if contract is not None else None,
         quality=quality(classifier, looked.pictures) if looked.pictures is not None else None,
-        arena_mb=arena_bytes(file.flatbuffer) / 2**20,
+        arena_mb=arena_bytes(Anatomy(Graph.read(file.flatbuffer))) / 2**20,
         execution=_execution(file.flatbuffer),
         profile=_profile(classifier, looked, span) if looked.profile else None,
         backends=_backends(classifier, looked, span) if looked.backends else (),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from edgeproof.runtime.doctor import Report
     from edgeproof.runtime.findings import Finding
+    from edgeproof.runtime.footprint import Footprint
     from edgeproof.runtime.inspection import GraphFacts, Inspection, TensorFacts
     from edgeproof.runtime.trying import Verdict
 
@@ -55,6 +56,7 @@ def inspection(found: Inspection) -> None:
     rows += [(f"damaged: {part}", words) for part, words in found.troubles.items()]
     if found.graph:
         rows += _graph_rows(found.graph)
+    rows += _footprint_rows(found.footprint)
     if found.labels:
         rows.append(("labels", f"{len(found.labels)}: {', '.join(found.labels[:6])}…"))
     rows += _metadata_rows(found) + _contract_rows(found)
@@ -105,6 +107,14 @@ def _graph_rows(graph: GraphFacts) -> list[tuple[str, str]]:
     if graph.subgraphs > 1:
         rows.append(("subgraphs", f"{graph.subgraphs}; the first is shown"))
     return rows
+
+
+def _footprint_rows(found: Footprint) -> list[tuple[str, str]]:
+    """What a user of the file pays for it."""
+    rows = [("download", f"{found.compressed_bytes} bytes compressed (deflate)")]
+    if found.activation_bytes is not None:
+        rows.append(("activations", f"{found.activation_bytes} bytes at the least, for one picture"))
+    return rows + [("runtime", f"{each.name}, {each.size_bytes} bytes") for each in found.libraries]
 
 
 def _metadata_rows(found: Inspection) -> list[tuple[str, str]]:

@@ -10,9 +10,10 @@ import msgspec
 import numpy as np
 
 from edgeproof.runtime import contract as contracts
-from edgeproof.runtime import specimen
+from edgeproof.runtime import footprint, specimen
 from edgeproof.runtime.anatomy import Anatomy
 from edgeproof.runtime.contract import Contract
+from edgeproof.runtime.footprint import Footprint
 from edgeproof.runtime.specimen import Specimen
 from edgeproof.runtime.tflite_metadata import TfliteMetadata
 
@@ -97,6 +98,7 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     labels: tuple[str, ...] | None
     appended: tuple[Appended, ...]
     troubles: dict[str, str]
+    footprint: Footprint
 
 
 def inspect(path: str | Path) -> Inspection:
@@ -113,6 +115,7 @@ def inspect(path: str | Path) -> Inspection:
         labels=patient.labels,
         appended=tuple(Appended(name=n, size_bytes=len(content)) for n, content in patient.attachments.items()),
         troubles=dict(patient.troubles),
+        footprint=footprint.of_file(patient.content, patient.anatomy),
     )
 
 

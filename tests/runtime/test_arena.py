@@ -1,6 +1,7 @@
 from itertools import pairwise
 
-from edgeproof.benchmarks.arena import arena_bytes
+from edgeproof.runtime.anatomy import Anatomy
+from edgeproof.runtime.arena import arena_bytes
 from edgeproof.runtime.graph import Graph
 
 
@@ -14,9 +15,9 @@ def test_the_arena_holds_an_operator_s_input_and_output_and_no_weights(tiny_flat
             size *= side
         sizes.append(size)
     # A chain: what lives is an operator's input and its output.
-    assert arena_bytes(tiny_flatbuffer) == max(one + other for one, other in pairwise(sizes))
+    assert arena_bytes(Anatomy(graph)) == max(one + other for one, other in pairwise(sizes))
 
 
 def test_a_byte_takes_a_byte_and_a_float_four(make_flatbuffer):
     # Its first operator turns 8×8 pixels of three bytes into floats.
-    assert arena_bytes(make_flatbuffer(quantised=True)) == 8 * 8 * 3 * (1 + 4)
+    assert arena_bytes(Anatomy(Graph.read(make_flatbuffer(quantised=True)))) == 8 * 8 * 3 * (1 + 4)
