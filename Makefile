@@ -154,6 +154,10 @@ $(PEERS)/page/.installed: benchmarks/peers/page/package.json benchmarks/peers/pa
 peers-page: venv $(PEERS)/page/.installed  ## report.html in headless Chromium: overflow, requests, axe-core (needs node)
 	EDGEPROOF_PEERS=$(PEERS) $(BIN)/python -m pytest -m peer -rs tests/peers/test_page_accessibility.py
 
+.PHONY: peers-web
+peers-web: venv $(PEERS)/page/.installed  ## the page of `edgeproof web` in headless Chromium: answers, pixels, requests, axe-core
+	EDGEPROOF_PEERS=$(PEERS) EDGEPROOF_PEER_RUN=$(RUN) $(BIN)/python -m pytest -m peer -rs tests/peers/test_web.py
+
 .PHONY: pictures
 pictures: demo $(PEERS)/page/.installed  ## the screenshots in docs/pictures, from the demo's page
 	EDGEPROOF_PEERS=$(PEERS) $(BIN)/python benchmarks/peers/screenshots.py demo/report.html docs/pictures

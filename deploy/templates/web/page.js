@@ -5,7 +5,7 @@ import { selftest, sentence } from "./selftest.js";
 
 const SHOWN = 5;
 // Pictures smaller than this are shown with their pixels as they are, and not smoothed.
-const SMALL_PX = 128;
+const SMALL_PX = 160;
 // The camera's answers are read aloud no more often than that, and only when the first one has changed.
 const SPOKEN_EVERY_MS = 2500;
 
@@ -13,6 +13,7 @@ const at = (id) => document.getElementById(id);
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
 let newest = 0;
 let stream = null;
+let checking = false;
 let spoken = { label: "", at: 0 };
 
 function complain(error) {
@@ -126,8 +127,12 @@ function stopCamera() {
   at("start").textContent = "Start the camera";
 }
 
+// The button stays enabled meanwhile: one that is disabled loses the focus of whoever uses keys.
 async function check() {
-  at("check").disabled = true;
+  if (checking) {
+    return;
+  }
+  checking = true;
   at("checked").textContent = "Running …";
   try {
     const outcome = await selftest();
@@ -137,7 +142,7 @@ async function check() {
   } catch (error) {
     at("checked").textContent = `Could not be run: ${error.message}`;
   } finally {
-    at("check").disabled = false;
+    checking = false;
   }
 }
 
