@@ -15,7 +15,7 @@ from edgeproof.deploy import facts as facts_of
 from edgeproof.deploy.facts import Facts
 from edgeproof.deploy.subject import Subject, read
 from edgeproof.deploy.targets import Target
-from edgeproof.runtime.errors import ModelError
+from edgeproof.runtime.errors import ConfigError, ModelError
 
 TEMPLATES = Path(__file__).with_name("templates")
 # A project of an earlier run is known by it.
@@ -45,6 +45,8 @@ def generate(
     little of itself or that the target's client cannot run, `DataError` where nothing can be written.
     """
     wanted = targets.named(target)
+    if arena is not None and not wanted.micro:
+        raise ConfigError(f"--arena is for microcontrollers; {target} has none. Leave it away.")
     folder.refuse(out, MANIFEST, overwrite=overwrite)
     subject = read(model)
     files = contents(subject, wanted, arena=arena)

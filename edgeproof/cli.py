@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgeproof import comparing, examining, judging, making, paging, session, shrinking, using
+from edgeproof import comparing, examining, generating, judging, making, paging, session, shrinking, using
 
 app = typer.Typer(
     name="edgeproof",
@@ -29,6 +29,7 @@ VERBS = (
     using.classify,
     using.benchmark,
     paging.web,
+    generating.codegen,
     shrinking.micro,
     comparing.compare,
     comparing.report,
