@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,8 +11,8 @@ import jinja2
 import msgspec
 
 from edgeproof import __version__
-from edgeproof.deploy import folder, literals, resolver, targets, tflm
 from edgeproof.deploy import facts as facts_of
+from edgeproof.deploy import folder, literals, resolver, targets, tflm
 from edgeproof.deploy.facts import Facts
 from edgeproof.deploy.subject import Subject, read
 from edgeproof.deploy.targets import Target
@@ -51,7 +52,10 @@ def generate(
     subject = read(model)
     files = contents(subject, wanted, arena=arena)
     project = Project(
-        target=wanted.name, model=subject.contract.name, sha256=facts_of.facts(subject).sha256, files=tuple(sorted(files))
+        target=wanted.name,
+        model=subject.contract.name,
+        sha256=facts_of.facts(subject).sha256,
+        files=tuple(sorted(files)),
     )
     files[MANIFEST] = msgspec.json.format(msgspec.json.encode(project), indent=1) + b"\n"
     folder.write(files, out, overwrite=overwrite)
@@ -95,6 +99,7 @@ def _rendered(found: Facts, target: Target, arena: int | None) -> Iterator[tuple
                 yield where, path.read_bytes()
 
 
+@cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),

@@ -85,12 +85,14 @@ class Facts:
     @property
     def table(self) -> str:
         """The expected outputs: name, hashes of the pixels, and probabilities, a golden picture a line."""
-        rows = ([each.name, each.sha256, each.fnv1a, *(f"{value:.6f}" for value in each.outputs)] for each in self.examples)
+        rows = (
+            [each.name, each.sha256, each.fnv1a, *(f"{value:.6f}" for value in each.outputs)] for each in self.examples
+        )
         return "".join(" ".join(row) + "\n" for row in rows)
 
 
 def facts(subject: Subject) -> Facts:
-    """Read what a project needs. Raises `ModelError` where the contract does not fit itself, or a dtype is not known."""
+    """Read what a project needs. Raises `ModelError` for a contract that contradicts itself, and for other dtypes."""
     contract, file = subject.contract, subject.file
     _check(subject)
     examples = subject.examples

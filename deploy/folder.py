@@ -11,7 +11,7 @@ from edgeproof.runtime.errors import ConfigError, DataError
 
 
 def refuse(out: str | Path, manifest: str, *, overwrite: bool) -> None:
-    """Raise `ConfigError` for a place in use: with `overwrite` only a folder that holds a file `manifest` is given up."""
+    """Raise `ConfigError` for a place in use; with `overwrite` a folder that holds a file `manifest` is given up."""
     place = Path(out)
     if not place.exists() or (place.is_dir() and not any(place.iterdir())):
         return
