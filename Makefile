@@ -125,11 +125,28 @@ models: data venv  ## train and export again what models/ ships: the CIFAR-100 c
 	cp runs/models/export/cifar100-mobilenetv2-035-96-int8.tflite models/
 	$(BIN)/python -m edgeproof.train.backbone runs/models/model.keras models/backbone-mobilenetv2-035.npz
 
+.PHONY: micro
+micro: data venv  ## a CIFAR-100 classifier for 512 KiB of RAM and 1 MiB of flash: trained, exported, run in TFLite Micro
+	$(BIN)/edgeproof train --config models/cifar100-035-48.toml $(CIFAR) --out runs/micro
+	$(BIN)/edgeproof convert runs/micro --recipe int8 --input int8 --output int8 --name cifar100-mobilenetv2-035-48
+	$(BIN)/edgeproof micro runs/micro/export/cifar100-mobilenetv2-035-48-int8.tflite --data runs/micro --limit 10000 \
+	  --max-ram 512 --max-flash 1024
+
+.PHONY: micro-answers
+micro-answers: venv $(RUN)/metrics.json  ## the model of $(RUN), fully integer, in TFLite Micro and LiteRT on 500 test pictures
+	$(BIN)/edgeproof convert $(RUN) --recipe int8 --input int8 --output int8 --name micro --out $(RUN)/micro
+	$(BIN)/edgeproof micro $(RUN)/micro/micro-int8.tflite --data $(RUN)
+
+.PHONY: formats
+formats: venv $(RUN)/metrics.json  ## the model of $(RUN) as ONNX and OpenVINO files, verified on the whole test set
+	$(BIN)/edgeproof convert $(RUN) --recipe float32 --also onnx --also openvino --max-drop 0.1 --out $(RUN)/formats
+
 # Tools of others, each in an environment of its own: their pins contradict one another and the project's.
 PEERS := $(VENV)-peers
 PACKAGES_litert := litert-cli
 PACKAGES_loadgen := mlcommons-loadgen
 PACKAGES_onnx := onnxruntime tf2onnx
+PACKAGES_viewers := ai-edge-model-explorer netron tflite
 PEER_PACKAGES = $(or $(PACKAGES_$*),$*)
 $(PEERS)/%/.installed: constraints-peers-%.txt
 	$(PYTHON) -m venv $(@D)
