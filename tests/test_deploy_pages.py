@@ -1,4 +1,4 @@
-"""The commands of docs/deploy that codegen has a part in, run as they stand; a test in tests/deploy runs what they make."""
+"""The commands of docs/deploy that codegen has a part in, run as they stand, and what they make in Python and C++."""
 
 import os
 import re
