@@ -179,6 +179,10 @@ peers-web: venv $(PEERS)/page/.installed  ## the page of `edgeproof web` in head
 pictures: demo $(PEERS)/page/.installed  ## the screenshots in docs/pictures, from the demo's page
 	EDGEPROOF_PEERS=$(PEERS) $(BIN)/python benchmarks/peers/screenshots.py demo/report.html docs/pictures
 
+.PHONY: web-pictures
+web-pictures: venv $(PEERS)/page/.installed  ## the screenshots of `edgeproof web` in docs/pictures
+	EDGEPROOF_PEERS=$(PEERS) $(BIN)/python benchmarks/peers/web_screenshots.py docs/pictures
+
 .PHONY: peers-installed
 peers-installed: venv $(PEERS)/mediapipe/.installed $(PEERS)/litert/.installed
 

@@ -20,6 +20,8 @@ MODEL = "model.tflite"
 RANGE = (0.0, 255.0)
 # From this version on Pillow takes columns first where the height shrinks much more than the width.
 TALL_FIRST_SINCE = 13
+# Between a figure and its unit, which stay on one line.
+SPACE = "\u00a0"
 INPUTS, OUTPUTS = ("float32", "uint8"), ("float32", "uint8")
 
 
@@ -147,13 +149,13 @@ def facts(subject: Subject, page: Page) -> list[tuple[str, str]]:
     accuracy = "not verified against the trained model"
     if verified is not None:
         low, high = verified.top1_interval
-        interval = f"95 % interval {_percent(low)} to {_percent(high)}"
+        interval = f"95{SPACE}% interval {_percent(low)} to {_percent(high)}"
         accuracy = (
             f"{_percent(verified.top1)} of {verified.images:,} test pictures right ({interval}); "
             f"the trained model {_percent(verified.reference_top1)}"
         )
     return [
-        ("File", f"{page.name}, {page.file.size_bytes / 1e6:.2f} MB"),
+        ("File", f"{page.name}, {page.file.size_bytes / 1e6:.2f}{SPACE}MB"),
         ("Recipe", page.recipe),
         ("Verified accuracy", accuracy),
         ("Input", _tensor(subject.contract.input)),
@@ -195,7 +197,7 @@ def _suffix(name: str) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+    return f"{100 * share:.1f}{SPACE}%"
 
 
 def _step(step: Resize) -> str:

@@ -1,6 +1,8 @@
 """What the documentation shows is run."""
 
+import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from edgeproof import models
+from edgeproof import cli, models
 
 ROOT = Path(__file__).parents[1]
 SNIPPETS = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "runtime.md").read_text(encoding="utf-8"), re.DOTALL)
@@ -67,3 +69,38 @@ def test_a_snippet_of_the_runtimes_page_runs_as_it_stands(number, desk):
     assert run.returncode == 0, run.stderr
     assert run.stderr == ""
     assert run.stdout or "print" not in SNIPPETS[number]
+
+
+def shell_lines(page):
+    """The commands of a page, without those that need a device or a network."""
+    text = (ROOT / "docs" / "deploy" / page).read_text(encoding="utf-8")
+    lines = "".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL)).splitlines()
+    return [line for line in lines if "# needs a " not in line]
+
+
+def test_every_command_of_the_page_about_browsers_runs(desk, monkeypatch, capsys):
+    pytest.importorskip("jinja2", reason="needs the deploy extra")
+    from edgeproof.deploy import litertjs, serving
+
+    # What npm gives, without a network, and a Ctrl-C as soon as the page is served.
+    asked = []
+    found = {package: dict.fromkeys(package.files, b"") for package in litertjs.PACKAGES}
+    monkeypatch.setattr(litertjs, "files", lambda given: asked.append(given) or found)
+    ports, server = [], serving.server
+    monkeypatch.setattr(serving, "server", lambda out, *, port: ports.append(port) or server(out))
+    monkeypatch.setattr(serving.ThreadingHTTPServer, "serve_forever", interrupted)
+    monkeypatch.chdir(desk)
+    lines = shell_lines("web.md")
+    assert len(lines) == 4
+    for line in lines:
+        assert cli.run(shlex.split(line)[1:]) == 0, capsys.readouterr().err
+    told = capsys.readouterr().out
+    assert ports == [8000]
+    assert re.search(r"^http://127\.0\.0\.1:\d+/ until Ctrl-C$", told, re.MULTILINE)
+    assert '"compressed_bytes"' in told
+    assert asked == [None, None, None, Path(".")]
+    assert json.loads((desk / "site" / "contract.json").read_text())["file"]["name"] == "model.tflite"
+
+
+def interrupted(server):
+    raise KeyboardInterrupt

@@ -35,10 +35,16 @@ FILES = {
     "shipped int8": SHIPPED,
     "float32": RUN / "export" / "cifar100-mobilenetv2-100-96-float32.tflite",
     "int8": RUN / "export" / "cifar100-mobilenetv2-100-96-int8.tflite",
+    # By `make recipes` and `make repairs`, of another Keras model and without golden examples.
+    "float16": ROOT / "runs" / "stock" / "recipes" / "stock-recipe-float16.tflite",
+    "dynamic": ROOT / "runs" / "stock" / "recipes" / "stock-recipe-dynamic.tflite",
+    "int8 with uint8 outputs": ROOT / "runs" / "stock" / "bytes" / "stock-recipe-int8.tflite",
 }
 PICTURES = 200
 # An answer may be another one where the two best are so near.
 MARGIN = 0.01
+# Kernels that quantise activations as they run differ by more between processors.
+WIDER = {"dynamic": 0.05}
 
 pytestmark = [
     pytest.mark.peer,
@@ -72,9 +78,10 @@ def replayed(path, pictures, folder):
     """What the page found out about itself, its pixels and its outputs for some pictures."""
     given = folder / "pictures.json"
     given.write_text(json.dumps([base64.b64encode(picture).decode() for picture in pictures]))
+    read = subject.read(path)
     with served(path, folder) as address:
-        found = driven(address, "replay", given)
-    height, width = subject.read(path).contract.preprocessing.input_size
+        found = driven(address, "replay" if read.contract.golden else "answers", given)
+    height, width = read.contract.preprocessing.input_size
     pixels = [np.frombuffer(base64.b64decode(each["pixels"]), np.uint8) for each in found["answers"]]
     outputs = np.array([each["probabilities"] for each in found["answers"]], np.float32)
     return found, np.array(pixels).reshape(-1, height, width, 3), outputs
@@ -92,11 +99,18 @@ def test_pictures():
 test_pictures.__test__ = False
 
 
+def told(selftest):
+    """A self-test's outcome in some words."""
+    same_pixels = sum(each["same_pixels"] for each in selftest["examples"])
+    share = f"golden {selftest['right']} of {selftest['total']}"
+    return f"{share} ({same_pixels} with the same pixels, distance {selftest['distance']:.1e})"
+
+
 @pytest.mark.parametrize("kind", FILES)
 def test_the_page_answers_as_the_runtime_does(kind, tmp_path, capsys):
     path = FILES[kind]
     if not path.is_file():
-        pytest.skip(f"no {path}: run `make cifar100`")
+        pytest.skip(f"no {path}: run `make cifar100`, `make recipes`, `make repairs`")
     pictures = test_pictures()
     found, pixels, outputs = replayed(path, pictures, tmp_path)
     classifier = Classifier(path)
@@ -106,20 +120,20 @@ def test_the_page_answers_as_the_runtime_does(kind, tmp_path, capsys):
     other = np.flatnonzero(outputs.argmax(axis=1) != expected.argmax(axis=1))
     best = np.sort(expected, axis=1)
     margins = (best[:, -1] - best[:, -2])[other]
-    replay = found["selftest"]
-    same_pixels = sum(each["same_pixels"] for each in replay["examples"])
+    golden = told(found["selftest"]) if "selftest" in found else "no golden examples"
     with capsys.disabled():
         print(
-            f"\n{kind}, Chromium {found['browser']}: golden {replay['right']} of {replay['total']}"
-            f" ({same_pixels} with the same pixels, distance {replay['distance']:.1e}); {len(pictures)} test"
-            f" pictures: pixels at most {apart} apart, other first labels {len(other)}, outputs at most"
-            f" {np.abs(outputs - expected).max():.1e} apart"
+            f"\n{kind}, Chromium {found['browser']}: {golden}; {len(pictures)} test pictures: pixels at most {apart}"
+            f" apart, other first labels {len(other)} (margins {margins.round(4)}),"
+            f" outputs at most {np.abs(outputs - expected).max():.1e} apart"
         )
-    assert found["checked"] == f"Answers as it should: {replay['total']} of {replay['total']}."
+    if "selftest" in found:
+        total = found["selftest"]["total"]
+        assert found["checked"] == f"Answers as it should: {total} of {total}."
     assert len(pictures) == PICTURES
     assert apart <= 1
     assert len(other) <= 0.005 * PICTURES
-    assert (margins < MARGIN).all()
+    assert (margins < WIDER.get(kind, MARGIN)).all()
     assert (found["refused"], found["errors"]) == ([], [])
     origin = "/".join(found["requests"][0].split("/")[:3]) + "/"
     assert [url for url in found["requests"] if not url.startswith(origin)] == []
