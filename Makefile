@@ -184,10 +184,10 @@ web-pictures: venv $(PEERS)/page/.installed  ## the screenshots of `edgeproof we
 	EDGEPROOF_PEERS=$(PEERS) $(BIN)/python benchmarks/peers/web_screenshots.py docs/pictures
 
 .PHONY: peers-installed
-peers-installed: venv $(PEERS)/mediapipe/.installed $(PEERS)/litert/.installed
+peers-installed: venv $(PEERS)/mediapipe/.installed $(PEERS)/litert/.installed $(PEERS)/viewers/.installed
 
 .PHONY: peers
-peers: peers-installed  ## MediaPipe and litert-cli on our files, and the doctor on others' models
+peers: peers-installed  ## MediaPipe, litert-cli and viewers on our files, and the doctor on others' models
 peers: $(PEERS)/wheels/.downloaded
 	EDGEPROOF_PEERS=$(PEERS) EDGEPROOF_PEER_WHEELS=$(PEERS)/wheels EDGEPROOF_PEER_RUN=$(if $(wildcard $(RUN)/export/*.tflite),$(RUN)) \
 	  $(BIN)/python -m pytest -m peer -rs tests/peers
