@@ -40,10 +40,9 @@ CHANGES = {
         "input": {"shape": (1, 17, 23, 3)},
     },
     "resampling": {
-        "preprocessing": Preprocessing(
-            steps=(Resize(width=4, height=4), Resize(width=8, height=8, resample="lanczos", fit="crop"))
-        )
+        "preprocessing": Preprocessing(steps=(Resize(width=4, height=4), Resize(width=8, height=8, resample="lanczos")))
     },
+    "fit": {"preprocessing": Preprocessing(steps=(Resize(width=4, height=4, fit="crop"), Resize(width=8, height=8)))},
     "background": {
         "preprocessing": Preprocessing(
             steps=(Resize(width=4, height=4), Resize(width=8, height=8)), background=(11, 22, 33)
