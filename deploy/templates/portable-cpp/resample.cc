@@ -4,6 +4,8 @@
 #include <cmath>
 #include <utility>
 
+#include "contract.h"
+
 namespace classifier {
 namespace {
 
@@ -117,10 +119,9 @@ Picture down(const Picture& picture, const Box& box, const Step& step) {
   return found;
 }
 
-// Since version 13 Pillow filters the columns first where the height shrinks by far more than the width.
 Picture filtered(const Picture& picture, const Box& box, const Step& step) {
-  const bool columns_first =
-      step.height < picture.height && picture.height - step.height > 2 * (picture.width - step.width);
+  const bool columns_first = kTallFirst && step.height < picture.height &&
+                             picture.height - step.height > 2 * (picture.width - step.width);
   if (columns_first) return across(down(picture, box, step), box, step);
   return down(across(picture, box, step), box, step);
 }

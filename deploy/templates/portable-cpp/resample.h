@@ -1,4 +1,4 @@
-// Pictures to the size of the model, byte for byte as Pillow 13 makes them.
+// Pictures to the size of the model, byte for byte as Pillow makes them.
 //
 // Two passes, along the rows and along the columns; bytes after each; weights of 22 bits behind the point.
 // Compile with -ffp-contract=off where the compiler would fuse multiplications and additions otherwise.

@@ -39,7 +39,7 @@ public struct Picture {
         self.rgb = rgb
     }
 
-    /// The picture after all steps, one after the other: byte for byte what Pillow 13 makes of it.
+    /// The picture after all steps, one after the other: byte for byte what Pillow makes of it.
     public func prepared(_ steps: [Step]) -> Picture {
         steps.reduce(self) { picture, step in picture.resized(step) }
     }
@@ -53,8 +53,8 @@ public struct Picture {
         if step.filter == .nearest {
             return picked(box, step)
         }
-        // Pillow filters the columns first where the height shrinks by far more than the width.
-        let columnsFirst = step.height < height && height - step.height > 2 * (width - step.width)
+        let columnsFirst = Contract.tallFirst && step.height < height
+            && height - step.height > 2 * (width - step.width)
         return columnsFirst ? down(box, step).across(box, step) : across(box, step).down(box, step)
     }
 }

@@ -15,7 +15,7 @@ class Step(val width: Int, val height: Int, val filter: Filter, val fit: Fit)
 /** Upright 8-bit RGB, row by row: `rgb` holds 3 * width * height bytes. */
 class Picture(val width: Int, val height: Int, val rgb: ByteArray)
 
-/** The picture after all steps, one after the other: byte for byte what Pillow 13 makes of it. */
+/** The picture after all steps, one after the other: byte for byte what Pillow makes of it. */
 fun Picture.prepared(steps: List<Step>): Picture = steps.fold(this) { picture, step -> picture.resized(step) }
 
 /** One step of a resize chain; a picture that has the size already stays as it is. */
@@ -23,8 +23,7 @@ fun Picture.resized(step: Step): Picture {
     if (width == step.width && height == step.height) return this
     val box = boxOf(step)
     if (step.filter == Filter.NEAREST) return picked(box, step)
-    // Pillow filters the columns first where the height shrinks by far more than the width.
-    val columnsFirst = step.height < height && height - step.height > 2 * (width - step.width)
+    val columnsFirst = Contract.TALL_FIRST && step.height < height && height - step.height > 2 * (width - step.width)
     return if (columnsFirst) down(box, step).across(box, step) else across(box, step).down(box, step)
 }
 
