@@ -56,6 +56,28 @@ def saved(mean_colour, tmp_path):
 
 
 @pytest.fixture(scope="session")
+def colour_onnx(mean_colour):
+    """A model of `mean_colour`, and the ONNX graph that tf2onnx makes of it."""
+    pytest.importorskip("tf2onnx", reason="needs the onnx extra")
+    from edgeproof.convert import onnx_file
+
+    model = mean_colour()
+    return model, onnx_file.export(model)
+
+
+@pytest.fixture(scope="session")
+def answers_as_keras(colour_onnx):
+    """Hold a runner's answers to so many pictures, as raw pixels, against those of Keras."""
+
+    def hold(runner, count):
+        pixels = np.random.default_rng(0).integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
+        wanted = colour_onnx[0].predict_on_batch(pixels.astype(np.float32))
+        np.testing.assert_allclose(runner.probabilities(pixels), wanted, atol=1e-6)
+
+    return hold
+
+
+@pytest.fixture(scope="session")
 def edgeproof_data() -> Path:
     """The folder with the real data and the stock-recipe model; the test is skipped where it is not named."""
     folder = os.environ.get("EDGEPROOF_DATA", "")

@@ -1,6 +1,5 @@
 """An ONNX file beside the Keras model that it was made of."""
 
-import numpy as np
 import pytest
 
 from edgeproof.runtime import ModelError
@@ -12,15 +11,8 @@ LABELS = ("red", "green", "blue", "grey")
 
 
 @pytest.fixture(scope="module")
-def model(mean_colour):
-    return mean_colour()
-
-
-@pytest.fixture(scope="module")
-def graph(model):
-    from edgeproof.convert import onnx_file
-
-    return onnx_file.export(model)
+def graph(colour_onnx):
+    return colour_onnx[1]
 
 
 @pytest.fixture
@@ -36,12 +28,10 @@ def written(graph, tiny_model_path, tmp_path):
 
 
 @pytest.mark.parametrize("count", [1, 5])
-def test_a_batch_of_any_size_gets_keras_answers_from_raw_pixels(model, written, count):
+def test_a_batch_of_any_size_gets_keras_answers_from_raw_pixels(answers_as_keras, written, count):
     from edgeproof.convert.onnx_file import OnnxRunner
 
-    pixels = np.random.default_rng(0).integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
-    found = OnnxRunner(written).probabilities(pixels)
-    np.testing.assert_allclose(found, model.predict_on_batch(pixels.astype(np.float32)), atol=1e-6)
+    answers_as_keras(OnnxRunner(written), count)
 
 
 def test_a_client_reads_names_labels_and_the_contract_from_the_file(written, tiny_model_path):

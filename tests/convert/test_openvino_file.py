@@ -3,7 +3,6 @@
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 from edgeproof.runtime.contract import CONTRACT_NAME, LABELS_NAME, decode
@@ -31,15 +30,8 @@ print(seen)
 
 
 @pytest.fixture(scope="module")
-def model(mean_colour):
-    return mean_colour()
-
-
-@pytest.fixture(scope="module")
-def graph(model):
-    from edgeproof.convert import onnx_file
-
-    return onnx_file.export(model)
+def graph(colour_onnx):
+    return colour_onnx[1]
 
 
 @pytest.fixture
@@ -55,12 +47,10 @@ def written(graph, tiny_model_path, tmp_path):
 
 
 @pytest.mark.parametrize("count", [1, 5])
-def test_a_batch_of_any_size_gets_keras_answers_from_raw_pixels(model, written, count):
+def test_a_batch_of_any_size_gets_keras_answers_from_raw_pixels(answers_as_keras, written, count):
     from edgeproof.convert.openvino_file import OpenVinoRunner
 
-    pixels = np.random.default_rng(0).integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
-    found = OpenVinoRunner(written).probabilities(pixels)
-    np.testing.assert_allclose(found, model.predict_on_batch(pixels.astype(np.float32)), atol=1e-6)
+    answers_as_keras(OpenVinoRunner(written), count)
 
 
 def test_the_files_carry_labels_and_contract_and_float32_weights(written, tiny_model_path):
