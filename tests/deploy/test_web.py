@@ -194,12 +194,17 @@ def resize_cases():
     """Sizes up and down, tall, wide and one pixel across, with each filter and fit; noise, and edges that clip."""
     draw = np.random.default_rng(0)
     sizes = [(32, 32, 96, 96), (80, 56, 32, 32), (40, 100, 24, 40), (217, 31, 24, 40), (5, 130, 40, 24), (31, 64, 1, 9)]
+    # The height shrinks by a little more than twice as many pixels as the width, and by exactly twice as many.
+    sizes += [(45, 119, 22, 60), (40, 60, 30, 40)]
     for number, (width, height, *new) in enumerate(sizes):
         for resample in ("nearest", "bilinear", "bicubic", "lanczos"):
             for fit in ("stretch", "crop"):
                 pixels = draw.integers(0, 256, (height, width, 3), dtype=np.uint8)
                 sharp = (pixels > 127).astype(np.uint8) * 255
-                yield sharp if number % 2 else pixels, Resize(width=new[0], height=new[1], resample=resample, fit=fit)
+                yield (
+                    sharp if number % 2 or number > 5 else pixels,
+                    Resize(width=new[0], height=new[1], resample=resample, fit=fit),
+                )
 
 
 @needs_node
@@ -219,7 +224,7 @@ def test_the_page_resizes_to_the_very_pixels_of_the_runtime():
         for (pixels, step, expected), data in zip(cases, found, strict=True)
         if data != expected.ravel().tolist()
     ]
-    assert len(cases) == 48
+    assert len(cases) == 64
     assert wrong == []
 
 

@@ -14,6 +14,7 @@ const percent = (share) => `${(100 * share).toFixed(1)} %`;
 let newest = 0;
 let stream = null;
 let checking = false;
+let asking = false;
 let spoken = { label: "", at: 0 };
 
 function complain(error) {
@@ -95,6 +96,10 @@ async function take(picture, title, sample = null) {
 }
 
 async function startCamera() {
+  if (asking) {
+    return;
+  }
+  asking = true;
   try {
     if (navigator.mediaDevices === undefined) {
       throw new Error("A browser gives the camera to pages that come by https, or from this machine.");
@@ -103,6 +108,8 @@ async function startCamera() {
   } catch (error) {
     complain(new Error(`No camera: ${error.message}`));
     return;
+  } finally {
+    asking = false;
   }
   const video = at("camera");
   video.srcObject = stream;
@@ -149,7 +156,16 @@ async function check() {
 function listen() {
   const drop = at("picture");
   at("file").addEventListener("change", ({ target }) => target.files[0] && take(target.files[0], target.files[0].name));
-  at("start").addEventListener("click", () => (stream === null ? startCamera().catch(complain) : stopCamera()));
+  at("start").addEventListener("click", () => {
+    if (stream !== null) {
+      stopCamera();
+      return;
+    }
+    startCamera().catch((error) => {
+      stopCamera();
+      complain(error);
+    });
+  });
   at("check")?.addEventListener("click", check);
   document.querySelectorAll(".sample").forEach((one) =>
     one.addEventListener("click", async () => {
