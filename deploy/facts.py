@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 import numpy as np
-import PIL
 
-from edgeproof.deploy.pagedata import TALL_FIRST_SINCE
 from edgeproof.deploy.subject import Subject
 from edgeproof.runtime.contract import TensorFormat, sha256
 from edgeproof.runtime.errors import ModelError
@@ -73,11 +71,6 @@ class Facts:
     def height(self) -> int:
         """The model's height in pixels."""
         return self.steps[-1].height
-
-    @property
-    def tall_first(self) -> bool:
-        """Whether Pillow, as installed here, filters columns first where the height shrinks by far more."""
-        return int(PIL.__version__.partition(".")[0]) >= TALL_FIRST_SINCE
 
     @property
     def sha256(self) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import msgspec
-import PIL
 
 from edgeproof.deploy.subject import Subject
 from edgeproof.runtime.contract import TensorFormat, Verification, sha256
@@ -18,8 +17,6 @@ from edgeproof.runtime.replay import FLOOR
 MODEL = "model.tflite"
 # Bytes 0 and 255 stand for these in edgeproof's files; see runtime/classifier.py.
 RANGE = (0.0, 255.0)
-# From this version on Pillow takes columns first where the height shrinks much more than the width.
-TALL_FIRST_SINCE = 13
 # Between a figure and its unit, which stay on one line.
 SPACE = "\u00a0"
 INPUTS, OUTPUTS = ("float32", "uint8"), ("float32", "uint8")
@@ -34,11 +31,10 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Chain(msgspec.Struct, frozen=True, kw_only=True):
-    """The resize chain, and in which order Pillow resizes what is tall; the background of transparent pictures."""
+    """The resize chain, and the background of transparent pictures."""
 
     steps: tuple[Resize, ...]
     background: tuple[int, int, int]
-    tall_first: bool
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,7 +107,6 @@ def described(subject: Subject, samples: Sequence[Sample] | None = None) -> Page
         preprocessing=Chain(
             steps=contract.preprocessing.steps,
             background=contract.preprocessing.background,
-            tall_first=int(PIL.__version__.partition(".")[0]) >= TALL_FIRST_SINCE,
         ),
         input=Input(
             shape=contract.input.shape,

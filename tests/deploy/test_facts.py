@@ -29,15 +29,6 @@ def test_the_hash_is_fnv_1a_as_its_authors_define_it():
     assert facts.fnv1a(b"foobar") == 0x85944171F73967E8
 
 
-def test_the_order_of_passes_is_that_of_the_pillow_that_made_the_project(shipped, monkeypatch):
-    pixels = np.random.default_rng(1).integers(0, 256, (40, 20, 3), dtype=np.uint8)
-    picture = Image.fromarray(pixels)
-    columns_first = picture.resize((20, 9), 2).resize((15, 9), 2)
-    assert facts.facts(shipped).tall_first == (picture.resize((15, 9), 2).tobytes() == columns_first.tobytes())
-    monkeypatch.setattr(facts.PIL, "__version__", "12.3.0")
-    assert not facts.facts(shipped).tall_first
-
-
 def test_a_picture_s_name_becomes_no_path(shipped, altered):
     golden = shipped.contract.golden
     first = msgspec.structs.replace(golden.examples[0], picture="golden/../../evil.sh")

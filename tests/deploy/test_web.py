@@ -210,11 +210,10 @@ def resize_cases():
 @needs_node
 def test_the_page_resizes_to_the_very_pixels_of_the_runtime():
     cases = [(pixels, step, Preprocessing(steps=(step,)).pixels(pixels)) for pixels, step in resize_cases()]
-    tall_first = pagedata.described(subject.read(SHIPPED)).preprocessing.tall_first
     given = [
         {
             "image": {"width": pixels.shape[1], "height": pixels.shape[0], "data": pixels.ravel().tolist()},
-            "chain": {"tall_first": tall_first, "steps": [json.loads(msgspec.json.encode(step))]},
+            "chain": {"steps": [json.loads(msgspec.json.encode(step))]},
         }
         for pixels, step, _ in cases
     ]
@@ -233,7 +232,7 @@ def test_a_chain_of_steps_rounds_to_bytes_after_each():
     chain = Preprocessing(steps=(Resize(width=8, height=8), Resize(width=24, height=24, resample="bicubic")))
     pixels = np.random.default_rng(1).integers(0, 256, (40, 30, 3), dtype=np.uint8)
     image = {"width": 30, "height": 40, "data": pixels.ravel().tolist()}
-    given = {"image": image, "chain": {"tall_first": False, **json.loads(msgspec.json.encode(chain))}}
+    given = {"image": image, "chain": json.loads(msgspec.json.encode(chain))}
     found = run_node("Array.from(page.finished(bytes(given.image), given.chain).data)", given)
     assert found == chain.pixels(pixels).ravel().tolist()
 

@@ -412,3 +412,13 @@ def test_every_suffix_that_is_looked_for_is_of_a_format_that_is_read():
     Image.init()
     kinds = {Image.EXTENSION[suffix] for suffix in pixels.SUFFIXES}
     assert kinds <= set(pixels.FORMATS)
+
+
+def test_columns_are_filtered_first_where_the_height_shrinks_by_far_more():
+    """Each pass rounds to bytes. The clients of `deploy/` count on this order, which Pillow has from version 13 on."""
+    picture = Image.fromarray(np.random.default_rng(1).integers(0, 256, (40, 20, 3), dtype=np.uint8))
+    columns_first = picture.resize((20, 9), Image.Resampling.BILINEAR).resize((15, 9), Image.Resampling.BILINEAR)
+    rows_first = picture.resize((15, 40), Image.Resampling.BILINEAR).resize((15, 9), Image.Resampling.BILINEAR)
+    found = Preprocessing(steps=(Resize(width=15, height=9),)).pixels(picture)
+    assert np.array_equal(found, columns_first)
+    assert not np.array_equal(found, rows_first)

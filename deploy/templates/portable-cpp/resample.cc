@@ -119,8 +119,9 @@ Picture down(const Picture& picture, const Box& box, const Step& step) {
   return found;
 }
 
+// As Pillow from version 13 on: columns before rows where the height shrinks by far more than the width.
 Picture filtered(const Picture& picture, const Box& box, const Step& step) {
-  const bool columns_first = kTallFirst && step.height < picture.height &&
+  const bool columns_first = step.height < picture.height &&
                              picture.height - step.height > 2 * (picture.width - step.width);
   if (columns_first) return across(down(picture, box, step), box, step);
   return down(across(picture, box, step), box, step);

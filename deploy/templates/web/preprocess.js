@@ -135,9 +135,9 @@ export function part(image, step) {
 }
 
 // One step of the contract's resize chain: columns before rows where the height shrinks by more than twice as many
-// pixels as the width and the contract says so (Pillow from version 13 on), else rows before columns. The order
-// matters: each pass rounds to bytes.
-export function resized(image, step, tallFirst) {
+// pixels as the width (Pillow from version 13 on), else rows before columns. The order matters: each pass rounds to
+// bytes.
+export function resized(image, step) {
   if (image.width === step.width && image.height === step.height) {
     return image;
   }
@@ -149,7 +149,7 @@ export function resized(image, step, tallFirst) {
   if (filter === undefined) {
     throw new Error(`Resampling ${step.resample} is not known to this page.`);
   }
-  const isTall = tallFirst && image.height > step.height && image.height - step.height > 2 * (image.width - step.width);
+  const isTall = image.height > step.height && image.height - step.height > 2 * (image.width - step.width);
   if (isTall) {
     return rowsTo(columnsTo(image, step.height, box, filter), step.width, box, filter);
   }
@@ -157,8 +157,8 @@ export function resized(image, step, tallFirst) {
 }
 
 // An image through the whole chain, to the size that the model takes.
-export function finished(image, { steps, tall_first }) {
-  return steps.reduce((found, step) => resized(found, step, tall_first), image);
+export function finished(image, { steps }) {
+  return steps.reduce(resized, image);
 }
 
 // A picture file, or what else createImageBitmap takes, as an image: upright, without its colour profile, and with

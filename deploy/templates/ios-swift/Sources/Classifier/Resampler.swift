@@ -53,7 +53,8 @@ public struct Picture {
         if step.filter == .nearest {
             return picked(box, step)
         }
-        let columnsFirst = Contract.tallFirst && step.height < height
+        // As Pillow from version 13 on does it, where the height shrinks by far more than the width.
+        let columnsFirst = step.height < height
             && height - step.height > 2 * (width - step.width)
         return columnsFirst ? down(box, step).across(box, step) : across(box, step).down(box, step)
     }

@@ -18,12 +18,15 @@ class Picture(val width: Int, val height: Int, val rgb: ByteArray)
 /** The picture after all steps, one after the other: byte for byte what Pillow makes of it. */
 fun Picture.prepared(steps: List<Step>): Picture = steps.fold(this) { picture, step -> picture.resized(step) }
 
-/** One step of a resize chain; a picture that has the size already stays as it is. */
+/**
+ * One step of a resize chain; a picture that has the size already stays as it is. As Pillow from version 13 on does it:
+ * columns before rows where the height shrinks by more than twice as many pixels as the width.
+ */
 fun Picture.resized(step: Step): Picture {
     if (width == step.width && height == step.height) return this
     val box = boxOf(step)
     if (step.filter == Filter.NEAREST) return picked(box, step)
-    val columnsFirst = Contract.TALL_FIRST && step.height < height && height - step.height > 2 * (width - step.width)
+    val columnsFirst = step.height < height && height - step.height > 2 * (width - step.width)
     return if (columnsFirst) down(box, step).across(box, step) else across(box, step).down(box, step)
 }
 
