@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import tensorflow as tf
 import tf2onnx
 
+from edgeproof.convert import telemetry
 from edgeproof.runtime import contract as contracts
 from edgeproof.runtime.accuracy import Probabilities
 from edgeproof.runtime.chatter import silenced
@@ -23,6 +23,8 @@ from edgeproof.runtime.pixels import Pixels
 # Every ONNX Runtime of the last years has it.
 OPSET = 18
 PIXELS, PROBABILITIES = "pixels", "probabilities"
+
+onnxruntime = telemetry.onnxruntime()
 
 
 def export(model: Any) -> bytes:

@@ -9,8 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import openvino
 
+from edgeproof.convert import telemetry
 from edgeproof.runtime import contract as contracts
 from edgeproof.runtime.accuracy import Probabilities
 from edgeproof.runtime.contract import CONTRACT_NAME, LABELS_NAME, Contract
@@ -19,6 +19,8 @@ from edgeproof.runtime.pixels import Pixels
 
 # Where other tools of OpenVINO's keep what they say of a model, each below a name of its own.
 SECTION = "edgeproof"
+
+openvino = telemetry.openvino()
 
 
 def write(graph: bytes, labels: tuple[str, ...], contract: Contract) -> dict[str, bytes]:
