@@ -54,7 +54,7 @@ def generate(
     project = Project(
         target=wanted.name,
         model=subject.contract.name,
-        sha256=facts_of.facts(subject).sha256,
+        sha256=subject.sha256,
         files=tuple(sorted(files)),
     )
     files[MANIFEST] = msgspec.json.format(msgspec.json.encode(project), indent=1) + b"\n"

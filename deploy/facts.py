@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 import numpy as np
 
-from edgeproof.deploy.subject import Subject
+from edgeproof.deploy.subject import Subject, suffix
 from edgeproof.runtime.contract import TensorFormat, sha256
 from edgeproof.runtime.errors import ModelError
-from edgeproof.runtime.pixels import SUFFIXES, Pixels, Resize, open_rgb
-from edgeproof.runtime.replay import FLOOR
+from edgeproof.runtime.pixels import Pixels, Resize, open_rgb
 
 DTYPES = ("float32", "uint8", "int8")
 
@@ -95,7 +93,6 @@ def facts(subject: Subject) -> Facts:
     """Read what a project needs. Raises `ModelError` for a contract that contradicts itself, and for other dtypes."""
     contract, file = subject.contract, subject.file
     _check(subject)
-    examples = subject.examples
     verification = contract.verification
     return Facts(
         name=_plain(contract.name),
@@ -108,7 +105,7 @@ def facts(subject: Subject) -> Facts:
         output=contract.output,
         labels=subject.labels,
         examples=_examples(subject),
-        tolerance=FLOOR if examples is None else max(FLOOR, examples.golden.tolerance),
+        tolerance=subject.tolerance,
         top1=None if verification is None else verification.top1,
         images=0 if verification is None else verification.images,
     )
@@ -129,11 +126,10 @@ def _examples(subject: Subject) -> tuple[Example, ...]:
     for number, (picture, said) in enumerate(
         zip(subject.examples.pictures, subject.examples.golden.examples, strict=True)
     ):
-        suffix = PurePosixPath(said.picture).suffix.lower()
         found.append(
             Example(
                 name=f"{number:02}",
-                suffix=suffix if suffix in SUFFIXES else ".img",
+                suffix=suffix(said.picture),
                 stored=picture,
                 decoded=np.asarray(open_rgb(picture, preprocessing.background)),
                 pixels=preprocessing.pixels(picture),

@@ -17,7 +17,6 @@ from edgeproof.runtime.accuracy import Probabilities
 from edgeproof.runtime.errors import VerificationError
 from edgeproof.runtime.graph import Graph
 from edgeproof.runtime.interpreter import Runner
-from edgeproof.runtime.labelled import LabelledPictures
 from edgeproof.runtime.pixels import Pixels
 
 KIB = 1024
@@ -140,11 +139,10 @@ def _test_pixels(found: Subject, data: str | Path, limit: int) -> Pixels:
     prepared = found.contract.preprocessing
     pictures = testset.load(data, prepared, found.labels)
     some = pictures.take(np.unique(np.linspace(0, len(pictures) - 1, limit).astype(np.int64)))
-    return _finished(some) if some.preprocessing == prepared else np.stack([prepared.pixels(p) for p in some.stored[:]])
-
-
-def _finished(pictures: LabelledPictures) -> Pixels:
-    return pictures.preprocessing.finished(pictures.stored[:])
+    stored = some.stored[:]
+    if some.preprocessing == prepared:
+        return prepared.finished(stored)
+    return np.stack([prepared.pixels(picture) for picture in stored])
 
 
 def _same(left: Probabilities, right: Probabilities) -> int:

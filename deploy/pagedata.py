@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import msgspec
 
-from edgeproof.deploy.subject import Subject
-from edgeproof.runtime.contract import TensorFormat, Verification, sha256
+from edgeproof.deploy.subject import Subject, suffix
+from edgeproof.runtime.contract import TensorFormat, Verification
 from edgeproof.runtime.errors import ModelError
 from edgeproof.runtime.graph import Graph
-from edgeproof.runtime.pixels import SUFFIXES, Resize
-from edgeproof.runtime.replay import FLOOR
+from edgeproof.runtime.pixels import Resize
 
 MODEL = "model.tflite"
 # Bytes 0 and 255 stand for these in edgeproof's files; see runtime/classifier.py.
@@ -93,7 +92,6 @@ def described(subject: Subject, samples: Sequence[Sample] | None = None) -> Page
     """
     refuse_unfit(subject)
     contract = subject.contract
-    content = subject.content
     golden = _golden(subject)
     own = tuple(
         Sample(file=each.picture, title=f"Sample {number}")
@@ -102,7 +100,7 @@ def described(subject: Subject, samples: Sequence[Sample] | None = None) -> Page
     return Page(
         name=contract.name,
         recipe=contract.recipe,
-        file=File(name=MODEL, size_bytes=len(content), sha256=sha256(content)),
+        file=File(name=MODEL, size_bytes=len(subject.content), sha256=subject.sha256),
         labels=subject.labels,
         preprocessing=Chain(
             steps=contract.preprocessing.steps,
@@ -166,11 +164,11 @@ def _golden(subject: Subject) -> Golden | None:
     if examples is None:
         return None
     return Golden(
-        tolerance=max(FLOOR, examples.golden.tolerance),
+        tolerance=subject.tolerance,
         examples=tuple(
             Example(
                 # The name in the file could be anything, and lead out of the folder.
-                picture=f"golden/{number:02}.{_suffix(each.picture)}",
+                picture=f"golden/{number:02}{suffix(each.picture)}",
                 shows=each.shows,
                 label=each.label,
                 pixels_sha256=each.pixels_sha256,
@@ -184,11 +182,6 @@ def _golden(subject: Subject) -> Golden | None:
 def sample(path: Path, number: int) -> Sample:
     """A picture of the user's: under a file name without surprises, with its own name as the title."""
     return Sample(file=f"pictures/{number:02}{path.suffix.lower()}", title=path.stem)
-
-
-def _suffix(name: str) -> str:
-    suffix = PurePosixPath(name).suffix.lower()
-    return suffix.removeprefix(".") if suffix in SUFFIXES else "img"
 
 
 def _percent(share: float) -> str:

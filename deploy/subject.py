@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from edgeproof.runtime import golden, modelfile
-from edgeproof.runtime.contract import Contract
+from edgeproof.runtime.contract import Contract, sha256
 from edgeproof.runtime.errors import ModelError
 from edgeproof.runtime.golden import Examples
 from edgeproof.runtime.modelfile import ModelFile
+from edgeproof.runtime.pixels import SUFFIXES
+from edgeproof.runtime.replay import FLOOR
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,16 @@ class Subject:
         return modelfile.pack(self.file.flatbuffer, self.file.attachments)
 
     @cached_property
+    def sha256(self) -> str:
+        """Of the whole file."""
+        return sha256(self.content)
+
+    @property
+    def tolerance(self) -> float:
+        """Up to which mean total variation distance, 0 to 1, answers to the golden examples are sound."""
+        return FLOOR if self.contract.golden is None else max(FLOOR, self.contract.golden.tolerance)
+
+    @cached_property
     def examples(self) -> Examples | None:
         """The golden examples, or None for a file that was exported without."""
         return golden.read(self.file) if self.contract.golden is not None else None
@@ -38,3 +50,9 @@ def read(path: str | Path) -> Subject:
     if file.contract is None or file.labels is None:
         raise ModelError(f"{path} carries no contract, so its preprocessing is not known. Export it with edgeproof.")
     return Subject(file, file.contract, file.labels)
+
+
+def suffix(name: str) -> str:
+    """That of a golden picture's name, with its point, or .img: a name in a file could be anything."""
+    found = PurePosixPath(name).suffix.lower()
+    return found if found in SUFFIXES else ".img"

@@ -58,7 +58,7 @@ def write(
     `pictures` are offered as samples in place of the golden ones. Raises `ModelError` for a file that LiteRT.js cannot
     run, `DataError` for a picture that a browser cannot show, and `ConfigError` for a folder with other files.
     """
-    refuse(subject, out, overwrite=overwrite)
+    folder.refuse(out, CONTRACT, overwrite=overwrite)
     given = [(path, _picture(path)) for path in pictures]
     samples = [pagedata.sample(path, number) for number, (path, _) in enumerate(given, 1)]
     page = pagedata.described(subject, samples or None)

@@ -125,7 +125,8 @@ def _has_room(model: Any, place: str, material: Material, kept: int) -> bool:
 def _kept_views(config: Config) -> int:
     """How many views lie on the disk at once: those that a later epoch looks at again."""
     settings = config.finetune
-    return settings.views if 0 < settings.views < settings.epochs else 1
+    count = views.different(settings.views, settings.epochs)
+    return count if count < settings.epochs else 1
 
 
 def _watched(source: Source, material: Material) -> Watched:

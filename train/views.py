@@ -49,7 +49,7 @@ class CachedViews:
         """How many different views there are."""
         if self._source.augmentation is None:
             return 1
-        return min(self._source.views, self._epochs) if self._source.views else self._epochs
+        return different(self._source.views, self._epochs)
 
     def prepare(self, epoch: int) -> None:
         """Have the epoch's view ready, and drop those that no later epoch looks at. Raises `DataError`."""
@@ -86,6 +86,11 @@ class CachedViews:
                 rows.write(int(first), found)
                 advance(len(found))
         return rows
+
+
+def different(views: int, epochs: int) -> int:
+    """How many different views so many epochs look at, where `views` are asked for, 0 for a new one every epoch."""
+    return min(views, epochs) if views else epochs
 
 
 def room_for(shape: Sequence[int], dtype: DTypeLike, outputs: int, folder: Path) -> bool:

@@ -25,9 +25,7 @@ def main() -> None:
     parser.add_argument("page", type=Path)
     parser.add_argument("out", type=Path)
     arguments = parser.parse_args()
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None or not MODULES.is_dir():
-        raise SystemExit(f"Needs chromium on the PATH and {MODULES}: run make peers-page.")
+    chromium = browser("peers-page")
     arguments.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         look = ["node", str(PEERS / "page" / "look.mjs"), str(arguments.page), chromium, str(MODULES), scratch]
@@ -36,6 +34,14 @@ def main() -> None:
             save(whole.crop((0, 0, whole.width, DESKTOP_PX)), arguments.out / "report-desktop.png")
         with Image.open(Path(scratch) / "390-dark.png") as whole:
             save(columns(whole), arguments.out / "report-telephone.png")
+
+
+def browser(target: str) -> str:
+    """Chromium's path. Ends the script where it or what the make target installs is missing."""
+    found = shutil.which("chromium") or shutil.which("google-chrome")
+    if found is None or not MODULES.is_dir():
+        raise SystemExit(f"Needs chromium on the PATH and {MODULES}: run make {target}.")
+    return found
 
 
 def columns(whole: Image.Image) -> Image.Image:

@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 
 from PIL import Image
-from screenshots import GAP_PX, MODULES, PEERS
+from screenshots import GAP_PX, MODULES, PEERS, browser
 
 from edgeproof import models
 from edgeproof.deploy import litertjs, serving, subject, web
@@ -26,9 +26,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--whole", action="store_true", help="keep the four shots, uncut")
     arguments = parser.parse_args()
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None or not MODULES.is_dir():
-        raise SystemExit(f"Needs chromium on the PATH and {MODULES}: run make peers-web.")
+    chromium = browser("peers-web")
     arguments.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         shots = Path(scratch)
