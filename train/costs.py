@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from edgeproof.runtime import progress
 from edgeproof.runtime.labelled import LabelledPictures
 from edgeproof.runtime.pool import usable_cores
-from edgeproof.train import frozen, network
+from edgeproof.train import cutting, network
 from edgeproof.train.batches import PictureSource
 from edgeproof.train.config import Augmentation, Config
+from edgeproof.train.cutting import Cut
 from edgeproof.train.dataset import Survey
 from edgeproof.train.frozen import Frozen
 from edgeproof.train.plan import Costs, PhaseCosts
@@ -33,47 +34,33 @@ def measure(config: Config, survey: Survey) -> Costs:
     """Build the model that the settings name, and time it on the survey's pictures. Raises `ConfigError`."""
     model = network.build(config.network, len(survey.labels))
     with progress.bar("Timing a few steps", 3) as advance:
-        head = _head(model, config, survey.sample)
+        views = config.augmentation if config.head.views else None
+        head = _costs(model, cutting.for_head(model), survey.sample, views, config.head.batch, np.float32)
         advance(1)
-        finetune = _finetune(model, config, survey.sample)
+        cut = cutting.for_finetuning(model, config)
+        finetune = _costs(model, cut, survey.sample, config.augmentation, config.finetune.batch, np.float16)
         advance(1)
         evaluation = _evaluation(model, survey.sample)
     return Costs(head, finetune, survey.seconds, evaluation, _peak_bytes())
 
 
-def _head(model: Any, config: Config, sample: LabelledPictures) -> PhaseCosts:
-    for layer in network.base_layers(model):
-        layer.trainable = False
-    augmentation = config.augmentation if config.head.views else None
-    extractor = network.feature_model(model)
-    return _costs(model, network.head_model(model), extractor, sample, augmentation, config.head.batch, np.float32)
-
-
-def _finetune(model: Any, config: Config, sample: LabelledPictures) -> PhaseCosts:
-    network.freeze_as_set(model, config)
-    place = frozen.boundary(model)
-    part = frozen.part(model, place) if place is not None else None
-    tail = frozen.tail(model, place) if place is not None else model
-    return _costs(model, tail, part, sample, config.augmentation, config.finetune.batch, np.float16)
-
-
 def _costs(
     model: Any,
-    trained: Any,
-    before: Any | None,
+    cut: Cut,
     sample: LabelledPictures,
     augmentation: Augmentation | None,
     batch: int,
     kept_as: type,
 ) -> PhaseCosts:
-    """Time a step of the `trained` part, and a picture through the part `before` it, if there is one."""
+    """Time a step of the trained part, and a picture through the frozen one, if there is one."""
     source = PictureSource(sample, augmentation, seed=0)
     numbers = np.arange(batch) % len(sample)
-    seconds, shape = _frozen_seconds(before, source) if before is not None else (0.0, ())
+    seconds, shape = _frozen_seconds(cut.frozen, source) if cut.frozen is not None else (0.0, ())
     inputs = np.zeros((batch, *shape), np.float32) if shape else source.inputs(0, numbers).astype(np.float32)
     # Without a part before it, a step waits for its pictures, but for what is prepared meanwhile.
     waiting = 0.0 if shape else _seconds(lambda: source.inputs(0, numbers)) / usable_cores()
     labels = np.eye(len(sample.labels), dtype=np.float32)[sample.classes[numbers]]
+    trained = cut.trained
     trained.compile(optimizer=keras.optimizers.Adam(1e-5), loss="categorical_crossentropy", jit_compile=False)
     step = max(waiting, _seconds(lambda: trained.train_on_batch(inputs, labels)))
     watched = _seconds(lambda: trained.test_on_batch(inputs, labels))

@@ -1,4 +1,4 @@
-"""The part of a network that is not trained: where it ends, and its outputs, run by LiteRT on all cores."""
+"""What the part of a network that is not trained makes of pictures, run by LiteRT on all cores."""
 
 from __future__ import annotations
 
@@ -21,35 +21,6 @@ logger = logging.getLogger(__name__)
 # LiteRT's outputs differ from Keras' by rounding; by more than this share of the largest, they are another network's.
 TOLERANCE = 1e-4
 CHECKED = 8
-
-
-def boundary(model: Any) -> str | None:
-    """The layer behind which a functional model may be cut so that nothing before it is trained; None for no such.
-
-    One tensor crosses there: the last one of those that are not more than twice the smallest. The input and what only
-    scales it are no place.
-    """
-    places: list[tuple[int, str]] = []
-    weighty = False
-    for place, layer in enumerate(model.layers):
-        if layer.trainable_weights:
-            break
-        weighty |= bool(layer.weights)
-        size = _crossing_size(model.layers, place) if weighty else None
-        if size is not None:
-            places.append((size, layer.name))
-    smallest = min((size for size, _ in places), default=0)
-    return next((name for size, name in reversed(places) if size <= 2 * smallest), None)
-
-
-def part(model: Any, name: str) -> Any:
-    """The model from its input to the output of a layer."""
-    return keras.Model(model.inputs[0], model.get_layer(name).output)
-
-
-def tail(model: Any, name: str) -> Any:
-    """The model from the output of a layer to its own, with its own layers."""
-    return keras.Model(model.get_layer(name).output, model.outputs[0])
 
 
 class Frozen:
@@ -103,21 +74,3 @@ def _converted(model: Any) -> bytes:
     with silenced():
         graph = convert_variables_to_constants_v2(call.get_concrete_function(inputs))
         return bytes(tf.lite.TFLiteConverter.from_concrete_functions([graph]).convert())
-
-
-def _crossing_size(layers: list[Any], place: int) -> int | None:
-    """How many numbers cross from the first layers, up to `place`, to the others, where it is one tensor's."""
-    before = {id(layer) for layer in layers[: place + 1]}
-    crossing = {
-        id(tensor): tensor
-        for layer in layers[place + 1 :]
-        for node in layer._inbound_nodes
-        for tensor in node.input_tensors
-        if id(tensor._keras_history.operation) in before
-    }
-    if len(crossing) != 1:
-        return None
-    (tensor,) = crossing.values()
-    if tensor._keras_history.operation is not layers[place]:
-        return None
-    return int(np.prod(tensor.shape[1:]))

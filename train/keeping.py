@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,13 +19,10 @@ logger = logging.getLogger(__name__)
 
 
 class Keeper:
-    """Saves the phases of one training into its run folder, and gives back what an earlier process saved there.
+    """Saves the phases of one training into its run folder, and gives back what an earlier process saved there."""
 
-    `planned` has the epochs of each phase, for what is said beside the progress bar.
-    """
-
-    def __init__(self, run: Run, planned: Mapping[str, int] | None = None) -> None:
-        self._run, self._planned = run, planned or {}
+    def __init__(self, run: Run) -> None:
+        self._run = run
         self._saved = checkpoints.latest(run.checkpoints)
         self.epochs: list[Epoch] = list(self._saved.history) if self._saved else []
         if self._saved:
@@ -44,12 +41,12 @@ class Keeper:
             assign(network.variables, self._saved.network)
         return True
 
-    def train(self, loop: Loop, *, patience: int = 0) -> None:
+    def train(self, loop: Loop, *, patience: int = 0, ahead: Callable[[], float | None] = lambda: 0.0) -> None:
         """Run a phase from where an earlier process left it, to its end.
 
         With `patience` it ends after so many epochs without a better top-1 on what is watched, and the network is as
-        it was after the best. Raises `DataError`, which names the last good checkpoint, when something cannot be
-        written or read.
+        it was after the best. `ahead` is as for `Loop.run`. Raises `DataError`, which names the last good checkpoint,
+        when something cannot be written or read.
         """
         if self._saved is not None and self._saved.phase == loop.phase:
             with self._fitting():
@@ -71,7 +68,7 @@ class Keeper:
             if patience and loop.step % loop.plan.steps_per_epoch == 0:
                 self._keep_best(loop)
             if not self._is_enough(loop.phase, patience):
-                loop.run(after_epoch, lambda: self._save(loop), offset=before, then=self._then(loop.phase))
+                loop.run(after_epoch, lambda: self._save(loop), offset=before, ahead=ahead)
         loop.finish()
         if patience:
             self._take_best(loop)
@@ -109,10 +106,6 @@ class Keeper:
 
     def _save(self, loop: Loop) -> None:
         checkpoints.save(self._run.checkpoints, self._checkpoint(loop))
-
-    def _then(self, phase: str) -> str:
-        later = [name for name in PHASES[PHASES.index(phase) + 1 :] if self._planned.get(name)]
-        return ", ".join(f"then {self._planned[name]} epochs of {name}" for name in later)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

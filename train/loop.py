@@ -87,15 +87,21 @@ class Loop:
         assign(self._others, arrays[1])
 
     def run(
-        self, after_epoch: Callable[[Epoch], bool], save: Callable[[], None], *, offset: int, then: str = ""
+        self,
+        after_epoch: Callable[[Epoch], bool],
+        save: Callable[[], None],
+        *,
+        offset: int,
+        ahead: Callable[[], float | None] = lambda: None,
     ) -> None:
         """Go on to the end of the last epoch, or until `after_epoch` says that no other is wanted.
 
         Epochs are numbered from `offset` + 1. SIGINT and SIGTERM end an epoch between two steps, after `save` unless
-        `after_epoch` was just called: raises `Stopped`. `then` says, behind the progress bar, what follows.
+        `after_epoch` was just called: raises `Stopped`. `ahead` says how many seconds the phases behind this one will
+        take, for the progress bar, None where that is not known.
         """
         per_epoch = self.plan.steps_per_epoch
-        note = _Note(self, then)
+        note = _Note(self, ahead)
         with progress.bar(f"Phase {self.phase}", self.steps, note=note.text) as advance:
             advance(self.step)
             for epoch in range(self.step // per_epoch, self.epochs):
@@ -202,13 +208,14 @@ def _averages(optimizer: Any) -> bool:
 
 
 class _Note:
-    """The words behind the progress bar: the top-1 of the epoch so far, when the phase will end, and what follows.
+    """The words behind the progress bar: the top-1 of the epoch so far, and when the whole training will end.
 
-    The bar's own time knows steps only; this one also what is done once an epoch, from the first epoch's end on.
+    The bar's own time is that of the phase's steps; this one has all phases, and what is done once an epoch. It is
+    known from the first epoch's end on; "~" says that phases are in it of which no step was made.
     """
 
-    def __init__(self, loop: Loop, then: str) -> None:
-        self._loop, self._then = loop, then
+    def __init__(self, loop: Loop, ahead: Callable[[], float | None]) -> None:
+        self._loop, self._ahead = loop, ahead
         self._first = (time.monotonic(), loop.step)
         self._boundary = self._first
 
@@ -225,8 +232,9 @@ class _Note:
 
     def _end(self) -> str:
         seconds, steps = (now - first for now, first in zip(self._boundary, self._first, strict=True))
-        if not steps:
-            return self._then
+        ahead = self._ahead()
+        if not steps or ahead is None:
+            return ""
         left = seconds / steps * (self._loop.steps - self._boundary[1]) - (time.monotonic() - self._boundary[0])
-        end = f"ends in {max(0, round(left / 60))} min" if left >= 100 else f"ends in {max(0, round(left))} s"
-        return f"{end}, {self._then}" if self._then else f"all of it {end}"
+        left, about = max(0.0, left) + ahead, "~" if ahead else ""
+        return f"all in {about}{round(left / 60)} min" if left >= 100 else f"all in {about}{round(left)} s"

@@ -91,3 +91,8 @@ def head_model(model: Any) -> Any:
     for name in ("head", "dropout", "probabilities"):
         outputs = model.get_layer(name)(outputs)
     return keras.Model(inputs, outputs)
+
+
+def nodes(model: Any) -> list[Any]:
+    """The calls of layers that a functional model is made of. Its layers may be called in other models too."""
+    return [node for level in model._nodes_by_depth.values() for node in level if not node.is_input]

@@ -71,7 +71,7 @@ def _optimizer(rate: Any, weight_decay: float, model: Any, *, rates: Mapping[str
     # Depthwise kernels have few weights and a range to keep; biases and norms are no kernels.
     decayed = {
         id(layer.kernel)
-        for layer in model.layers
+        for layer in model._flatten_layers()  # also those within the layers of `fusion`
         if isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense)) and layer.trainable
     }
     made.exclude_from_weight_decay(var_list=[one for one in model.trainable_variables if id(one) not in decayed])

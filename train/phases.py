@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgeproof.runtime import progress
 from edgeproof.runtime.labelled import LabelledPictures
-from edgeproof.train import batches, distribution, frozen, network, optimizers, views
+from edgeproof.train import batches, cutting, distribution, forecast, frozen, network, optimizers, views
 from edgeproof.train.batches import Batches, Mixing, PictureSource, Source
 from edgeproof.train.config import Config
 from edgeproof.train.frozen import Frozen
@@ -49,20 +49,21 @@ def train_head(model: Any, material: Material, config: Config, keeper: Keeper) -
     settings = config.head
     if not settings.epochs or keeper.is_past("head", model):
         return
-    for layer in network.base_layers(model):
-        layer.trainable = False
+    cut = cutting.for_head(model)
     augmentation = config.augmentation if settings.views else None
     pictures = PictureSource(material.train, augmentation, config.seed, settings.views)
-    features = Frozen(distribution.local(network.feature_model(model)))
-    cached = _Cached(features, pictures, material, settings.epochs, np.float32, "Features")
+    cached = _Cached(cut.frozen, pictures, material, settings.epochs, np.float32, "Features")
     plan = _plan(cached.train, material.train, settings.batch, config.seed)
+    later = forecast.finetuning(model, config, len(material.train))
     with distribution.strategy().scope():
-        head = network.head_model(model)
-        optimizer = optimizers.for_head(settings, head, settings.epochs * plan.steps_per_epoch)
-        compiled(head, optimizer, settings.label_smoothing)
+        optimizer = optimizers.for_head(settings, cut.trained, settings.epochs * plan.steps_per_epoch)
+        compiled(cut.trained, optimizer, settings.label_smoothing)
     try:
-        with distribution.precision(head):
-            keeper.train(Loop(head, model, plan, cached.watched, "head", settings.epochs))
+        with distribution.precision(cut.trained):
+            keeper.train(
+                Loop(cut.trained, model, plan, cached.watched, "head", settings.epochs),
+                ahead=lambda: None if later is None else later * cached.train.picture_seconds,
+            )
     finally:
         cached.close()
 
@@ -75,26 +76,24 @@ def finetune(model: Any, material: Material, config: Config, keeper: Keeper) -> 
     settings = config.finetune
     if not settings.epochs:
         return
-    network.freeze_as_set(model, config)
+    cut, cached = cutting.for_finetuning(model, config), None
     pictures = PictureSource(material.train, config.augmentation, config.seed, settings.views)
-    part, cached = model, None
-    place = frozen.boundary(model)
-    if place is not None and _has_room(model, place, material, _kept_views(config)):
-        with distribution.strategy().scope():
-            part = frozen.tail(model, place)
-        before = Frozen(distribution.local(frozen.part(model, place)))
-        cached = _Cached(before, pictures, material, settings.epochs, np.float16, "Activations")
+    if cut.frozen is not None and not _has_room(cut.frozen, material, _kept_views(config)):
+        cut = cutting.uncut(model)
+    if cut.frozen is not None:
+        cached = _Cached(cut.frozen, pictures, material, settings.epochs, np.float16, "Activations")
     mixing = Mixing(settings.mixup, settings.cutmix)
     weights = batches.balanced(material.train.classes, len(material.train.labels)) if settings.balanced else None
     plan = _plan(cached.train if cached else pictures, material.train, settings.batch, config.seed, mixing, weights)
     steps = settings.epochs * plan.steps_per_epoch
     with distribution.strategy().scope():
-        optimizer = optimizers.for_finetuning(settings, part, steps, network.base_layers(model))
-        compiled(part, optimizer, settings.label_smoothing)
+        optimizer = optimizers.for_finetuning(settings, cut.trained, steps, network.base_layers(model))
+        compiled(cut.trained, optimizer, settings.label_smoothing)
     watched = cached.watched if cached else _watched(PictureSource(material.watched, None, config.seed), material)
     try:
-        with distribution.precision(part):
-            keeper.train(Loop(part, model, plan, watched, "finetune", settings.epochs), patience=settings.patience)
+        with distribution.precision(cut.trained):
+            loop = Loop(cut.trained, model, plan, watched, "finetune", settings.epochs)
+            keeper.train(loop, patience=settings.patience)
     finally:
         if cached:
             cached.close()
@@ -104,8 +103,9 @@ class _Cached:
     """A frozen part's outputs for what is trained on and for what is watched."""
 
     def __init__(
-        self, part: Frozen, pictures: PictureSource, material: Material, epochs: int, dtype: type, name: str
+        self, before: Any, pictures: PictureSource, material: Material, epochs: int, dtype: type, name: str
     ) -> None:
+        part = Frozen(distribution.local(before))
         part.check(pictures.inputs(0, np.arange(min(frozen.CHECKED, len(pictures.pictures)))))
         self.train = CachedViews(pictures, part, material.cache, epochs=epochs, dtype=dtype, name=name)
         plain = PictureSource(material.watched, None, pictures.seed)
@@ -117,8 +117,8 @@ class _Cached:
         self._watched.close()
 
 
-def _has_room(model: Any, place: str, material: Material, kept: int) -> bool:
-    shape = model.get_layer(place).output.shape[1:]
+def _has_room(before: Any, material: Material, kept: int) -> bool:
+    shape = before.outputs[0].shape[1:]
     return views.room_for(shape, np.float16, kept * len(material.train) + len(material.watched), material.cache)
 
 

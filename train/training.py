@@ -204,7 +204,7 @@ def _fit(run: Run, data: Dataset, settings: config.Config) -> tuple[Any, list[Ep
     if settings.data.validation_share:
         material = phases.Material(data.train.take(rest), data.train.take(held_back), "validation", run.cache)
     model = distribution.built(lambda: network.build(settings.network, len(data.labels)))
-    keeper = Keeper(run, {"head": settings.head.epochs, "finetune": settings.finetune.epochs})
+    keeper = Keeper(run)
     phases.train_head(model, material, settings, keeper)
     phases.finetune(model, material, settings, keeper)
     keeper.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,6 +39,8 @@ class CachedViews:
         self._source, self._frozen, self._folder = source, frozen, folder
         self._epochs, self._dtype, self._name = epochs, np.dtype(dtype), name
         self._views: dict[int, Rows] = {}
+        # That the newest view took, augmentation included; 0 before there is one.
+        self.picture_seconds = 0.0
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -81,10 +84,12 @@ class CachedViews:
             return [(part[0], self._frozen.outputs(self._source.inputs(view, part))) for part in each]
 
         title = f"{self._name}, view {view + 1} of {self.count}"
+        started = time.monotonic()
         with progress.bar(title, count) as advance:
             for first, found in ordered(outputs, parts, workers=usable_cores(), chunk=1):
                 rows.write(int(first), found)
                 advance(len(found))
+        self.picture_seconds = (time.monotonic() - started) / count
         return rows
 
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from edgeproof.runtime import ConfigError
-from edgeproof.train import backbones, config, frozen, network
+from edgeproof.train import backbones, config, cutting, network
 from edgeproof.train.config import Network
 from edgeproof.train.frozen import Frozen
 
@@ -72,7 +72,7 @@ def test_the_base_is_keras_own_network_without_its_scaling(name, built):
 def test_what_stays_frozen_ends_where_one_small_tensor_crosses(name, place, built):
     model, settings = built(name)
     network.freeze_as_set(model, settings)
-    assert frozen.boundary(model) == place
+    assert cutting.boundary(model) == place
 
 
 @pytest.mark.slow
@@ -82,7 +82,7 @@ def test_litert_runs_the_frozen_part_of_each_as_keras_does(name, built):
     model, settings = built(name)
     network.freeze_as_set(model, settings)
     pixels = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3)).astype(np.uint8)
-    assert Frozen(frozen.part(model, frozen.boundary(model))).agrees(pixels)
+    assert Frozen(cutting.part(model, cutting.boundary(model))).agrees(pixels)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_a_file_that_is_no_backbone_is_refused(make, message, tmp_path):
 
 
 def trained(backbone, folder):
-    """A run on digits: a moment of training from random weights, for answers that differ."""
+    """A run on digits: a moment of training from random weights, or a file's, for answers that differ."""
     from edgeproof.train import training
 
     build = network.build
@@ -196,7 +196,7 @@ def trained(backbone, folder):
 
     settings = {
         **{"network.backbone": backbone, "network.weights": "none", "network.size": 32, "network.dense": 32},
-        **{"head.epochs": 0, "finetune.epochs": 2, "finetune.batch": 32, "finetune.frozen_layers": 0},
+        **{"head.epochs": 0, "finetune.epochs": 4, "finetune.batch": 32, "finetune.frozen_layers": 0},
         **{"finetune.learning_rate": 0.002, "augmentation.flip": "false", "recipe": "plain", "data.test_share": 0.5},
     }
     if backbone.endswith(".keras"):
@@ -221,8 +221,8 @@ def test_a_network_on_each_is_trained_exported_in_float_and_integers_and_verifie
 
     backbone = name
     if name == "file":
-        base = keras.applications.MobileNetV2(input_shape=(48, 48, 3), alpha=0.35, weights=None, classes=7)
-        base.save(tmp_path / "classifier.keras")
+        classifier = network.build(Network(alpha=0.35, size=48, weights="bundled", dense=8), 7)
+        classifier.save(tmp_path / "classifier.keras")
         backbone = str(tmp_path / "classifier.keras")
     run = trained(backbone, tmp_path / "run")
     given = inputs.from_run(run.folder)

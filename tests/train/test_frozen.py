@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from edgeproof.train import config, frozen, network
+from edgeproof.train import config, cutting, network
 from edgeproof.train.frozen import Frozen
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (70, 32, 32, 3), np.uint8)
@@ -20,35 +20,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def part(model):
-    return frozen.part(model, "block_4_add")
-
-
-@pytest.mark.parametrize(
-    ("layers", "place"),
-    [(0, None), (1, None), (2, "Conv1"), (50, "block_4_add"), (57, "block_5_add"), (154, "out_relu")],
-)
-def test_the_cut_is_the_last_place_before_a_trained_layer_where_one_small_tensor_crosses(layers, place):
-    built = network.build(config.Network(alpha=0.35, size=96, weights="none"), 3)
-    network.freeze(built, layers)
-    found = frozen.boundary(built)
-    if layers == 154:
-        assert found in ("block_16_project_BN", "features")
-        return
-    assert found == place
-
-
-def test_nothing_that_is_trained_lies_before_the_cut(model, part):
-    assert not part.trainable_weights
-    assert {id(w) for w in frozen.tail(model, "block_4_add").trainable_weights} == {
-        id(w) for w in model.trainable_weights
-    }
-
-
-def test_part_and_tail_are_the_whole(model, part):
-    whole = np.asarray(model(PIXELS.astype(np.float32), training=False))
-    tail = frozen.tail(model, "block_4_add")
-    np.testing.assert_allclose(tail(part(PIXELS.astype(np.float32)), training=False), whole, atol=1e-6)
-    assert np.ptp(whole, axis=0).max() > 0.01
+    return cutting.part(model, "block_4_add")
 
 
 def test_litert_gives_keras_outputs(part):

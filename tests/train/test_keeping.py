@@ -192,10 +192,3 @@ def test_a_full_disk_ends_the_training_with_a_line_that_says_what_is_safe(call, 
 def test_the_first_of_the_best_epochs_is_the_best():
     epochs = [Epoch(number, "head", 1, 1, "test", 1, top1) for number, top1 in enumerate((0.1, 0.7, 0.7, 0.2))]
     assert best_of(epochs).epoch == 1
-
-
-def test_the_bar_is_told_what_follows(run):
-    keeper = Keeper(run, {"head": 2, "finetune": 5})
-    assert keeper._then("head") == "then 5 epochs of finetune"
-    assert keeper._then("finetune") == ""
-    assert Keeper(run, {"head": 2, "finetune": 0})._then("head") == ""

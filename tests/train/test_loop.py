@@ -117,16 +117,29 @@ def test_arrays_of_another_network_are_refused(make_loop):
         loops.assign(loop.model.variables, [array[np.newaxis] for array in network])
 
 
-def test_the_bar_says_how_good_and_how_long_and_what_follows(make_loop, monkeypatch):
+@pytest.mark.parametrize(
+    ("ahead", "end"),
+    [(0.0, ", all in 3 min"), (1000.0, ", all in ~20 min"), (None, "")],
+)
+def test_the_bar_says_how_good_and_when_all_of_it_ends(ahead, end, make_loop, monkeypatch):
     clock = iter(range(0, 10_000, 100))
     monkeypatch.setattr(loops.time, "monotonic", lambda: float(next(clock)))
     loop = make_loop(1)
-    note = loops._Note(loop, "then 5 epochs of finetune")
+    note = loops._Note(loop, lambda: ahead)
     assert note.begin_epoch() == 100
-    assert note.text() == "top-1 0.0%, then 5 epochs of finetune", "no epoch is over: nothing is known"
+    assert note.text() == "top-1 0.0%", "no epoch is over: nothing is known"
     loop.step = 4
     assert note.begin_epoch() == 200
-    # 200 s for 4 of 12 steps, and 100 s since.
-    assert note.text() == "top-1 0.0%, ends in 5 min, then 5 epochs of finetune"
-    note._then = ""
-    assert note.text().endswith("all of it ends in 3 min")
+    # 200 s for 4 of 12 steps, of which 400 s were to come 200 s ago.
+    monkeypatch.setattr(loops.time, "monotonic", lambda: 400.0)
+    assert note.text() == f"top-1 0.0%{end}"
+
+
+def test_short_ends_are_in_seconds(make_loop, monkeypatch):
+    loop = make_loop(1)
+    monkeypatch.setattr(loops.time, "monotonic", lambda: 50.0)
+    note = loops._Note(loop, lambda: 0.0)
+    loop.step = 4
+    monkeypatch.setattr(loops.time, "monotonic", lambda: 60.0)
+    note.begin_epoch()
+    assert note.text() == "top-1 0.0%, all in 20 s"
