@@ -92,7 +92,7 @@ class Loop:
         save: Callable[[], None],
         *,
         offset: int,
-        ahead: Callable[[], float | None] = lambda: None,
+        ahead: Callable[[], float | None] = lambda: 0.0,
     ) -> None:
         """Go on to the end of the last epoch, or until `after_epoch` says that no other is wanted.
 

@@ -73,10 +73,13 @@ def freeze(model: Any, frozen_layers: int, *, batch_norm: str = "training") -> N
 
 def freeze_as_set(model: Any, config: settings.Config) -> None:
     """Freeze what phase 2 leaves as it is, by the settings or, where they do not say, by the backbone."""
+    freeze(model, frozen_layers(model, config), batch_norm=config.finetune.batch_norm)
+
+
+def frozen_layers(model: Any, config: settings.Config) -> int:
+    """How many layers of the base phase 2 leaves as they are."""
     first = config.finetune.frozen_layers
-    if first is None:
-        first = backbones.frozen_layers(config.network, len(base_layers(model)))
-    freeze(model, first, batch_norm=config.finetune.batch_norm)
+    return backbones.frozen_layers(config.network, len(base_layers(model))) if first is None else first
 
 
 def feature_model(model: Any) -> Any:

@@ -78,7 +78,7 @@ def finetune(model: Any, material: Material, config: Config, keeper: Keeper) -> 
         return
     cut, cached = cutting.for_finetuning(model, config), None
     pictures = PictureSource(material.train, config.augmentation, config.seed, settings.views)
-    if cut.frozen is not None and not _has_room(cut.frozen, material, _kept_views(config)):
+    if cut.frozen is not None and not _has_room(cut.frozen, material, views.kept(settings.views, settings.epochs)):
         cut = cutting.uncut(model)
     if cut.frozen is not None:
         cached = _Cached(cut.frozen, pictures, material, settings.epochs, np.float16, "Activations")
@@ -120,13 +120,6 @@ class _Cached:
 def _has_room(before: Any, material: Material, kept: int) -> bool:
     shape = before.outputs[0].shape[1:]
     return views.room_for(shape, np.float16, kept * len(material.train) + len(material.watched), material.cache)
-
-
-def _kept_views(config: Config) -> int:
-    """How many views lie on the disk at once: those that a later epoch looks at again."""
-    settings = config.finetune
-    count = views.different(settings.views, settings.epochs)
-    return count if count < settings.epochs else 1
 
 
 def _watched(source: Source, material: Material) -> Watched:

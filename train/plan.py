@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from edgeproof.runtime.errors import DataError
-from edgeproof.train import memory
+from edgeproof.train import memory, views
 from edgeproof.train.config import Config
 from edgeproof.train.dataset import Survey
 from edgeproof.train.split import stratified
@@ -176,6 +176,4 @@ def _views(name: str, config: Config) -> tuple[int, int]:
     if name == "head" and not config.head.views:
         return 1, 1
     settings = config.head if name == "head" else config.finetune
-    views = min(settings.views, settings.epochs) if settings.views else settings.epochs
-    # A view that no later epoch looks at again is removed at once.
-    return views, views if views < settings.epochs else 1
+    return views.different(settings.views, settings.epochs), views.kept(settings.views, settings.epochs)

@@ -98,6 +98,12 @@ def different(views: int, epochs: int) -> int:
     return min(views, epochs) if views else epochs
 
 
+def kept(views: int, epochs: int) -> int:
+    """How many of those lie on the disk at once: one that no later epoch looks at again is removed."""
+    count = different(views, epochs)
+    return count if count < epochs else 1
+
+
 def room_for(shape: Sequence[int], dtype: DTypeLike, outputs: int, folder: Path) -> bool:
     """Whether the disk of `folder` has room for so many outputs of a frozen part, and says so in a note where not."""
     needed = int(np.prod(shape)) * np.dtype(dtype).itemsize * outputs

@@ -159,12 +159,6 @@ def test_both_phases_check_litert_against_keras(make_small_network, small_config
     assert asked == [(8, size, size, 3)] * 2
 
 
-@pytest.mark.parametrize(("views", "epochs", "kept"), [(0, 3, 1), (3, 3, 1), (4, 3, 1), (2, 3, 2)])
-def test_the_disk_has_to_hold_the_views_that_are_looked_at_again(small_config, views, epochs, kept):
-    finetune = replace(small_config.finetune, views=views, epochs=epochs)
-    assert phases._kept_views(replace(small_config, finetune=finetune)) == kept
-
-
 def test_what_is_cached_is_gone_in_the_end(trained, make_small_network, small_config, work):
     phases.train_head(make_small_network(small_config.network, 4), work[0], small_config, work[1])
     assert not list(work[0].cache.iterdir())

@@ -94,3 +94,8 @@ def test_a_disk_without_room_is_noticed_before_it_is_full(monkeypatch, tmp_path,
     assert views.room_for((10,), np.float16, 200, tmp_path / "new" / "cache")
     assert not views.room_for((10,), np.float16, 300, tmp_path / "new" / "cache")
     assert "it is computed in every epoch instead" in caplog.text
+
+
+@pytest.mark.parametrize(("asked", "epochs", "kept"), [(0, 3, 1), (3, 3, 1), (4, 3, 1), (2, 3, 2)])
+def test_the_disk_has_to_hold_the_views_that_are_looked_at_again(asked, epochs, kept):
+    assert views.kept(asked, epochs) == kept
