@@ -7,6 +7,8 @@ export EDGEPROOF_DATA ?= $(abspath $(wildcard ../shared))
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 RUN ?= runs/cifar100
+SIZE ?= 96
+SEED ?= 1
 .DELETE_ON_ERROR:
 
 .PHONY: help
@@ -60,17 +62,20 @@ data:
 	@test -d "$(EDGEPROOF_DATA)/data" || { echo "EDGEPROOF_DATA names no folder with data/cifar100-train.zip: set it."; exit 2; }
 
 .PHONY: cifar100
-cifar100: $(RUN)/report/report.json  ## train, convert, verify and benchmark alpha 1.0 at 96 px on all of CIFAR-100
+cifar100: $(RUN)/report/report.json  ## train, convert, verify and benchmark alpha 1.0 on all of CIFAR-100 (SIZE=160 SEED=2 RUN=runs/…)
+
+.PHONY: trained
+trained: $(RUN)/metrics.json  ## the first stage of cifar100 alone
 
 # Each stage runs where its result is missing or older; a training that was stopped is resumed. The log is kept.
 $(RUN)/metrics.json: models/cifar100-100-96.toml | data venv
 	@mkdir -p $(RUN)
-	set -o pipefail; $(BIN)/edgeproof train --config $< $(CIFAR) $(call IMAGENET,1.0_160) --out $(RUN) 2>&1 \
-	  | tee -a $(RUN).log
+	set -o pipefail; $(BIN)/edgeproof train --config $< --set network.size=$(SIZE) --set seed=$(SEED) $(CIFAR) \
+	  $(call IMAGENET,1.0_160) --out $(RUN) 2>&1 | tee -a $(RUN).log
 
 $(RUN)/export/verification.json: $(RUN)/metrics.json
 	set -o pipefail; $(BIN)/edgeproof convert $(RUN) --out $(RUN)/export --max-drop 5 \
-	  --name cifar100-mobilenetv2-100-96 2>&1 | tee -a $(RUN).log
+	  --name cifar100-mobilenetv2-100-$(SIZE) 2>&1 | tee -a $(RUN).log
 
 $(RUN)/report/report.json: $(RUN)/export/verification.json
 	set -o pipefail; $(BIN)/edgeproof benchmark $(RUN)/export/*-float32.tflite $(RUN)/export/*-int8.tflite \

@@ -1,4 +1,4 @@
-"""What the rules about bytes say in numbers, and where they must be silent. Each rule's defect: test_doctor.py."""
+"""What the rules about bytes say in numbers, and where they must be silent. Each rule's defect: tests/seeded."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What the rules about metadata say in numbers, and where they must be silent. Each rule's defect: test_doctor.py."""
+"""What the rules about metadata say in numbers, and where they must be silent. Each rule's defect: tests/seeded."""
 
 import pytest
 

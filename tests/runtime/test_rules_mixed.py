@@ -1,4 +1,4 @@
-"""Where the rules about floats beside integers must be silent. Each rule's defect: test_doctor.py."""
+"""Where the rules about floats beside integers must be silent. Each rule's defect: tests/seeded."""
 
 import copy
 

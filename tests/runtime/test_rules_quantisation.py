@@ -1,4 +1,4 @@
-"""What counts as a usual input range, and which steps can tie. Each rule's defect: test_doctor.py."""
+"""What counts as a usual input range, and which steps can tie. Each rule's defect: tests/seeded."""
 
 import numpy as np
 import pytest

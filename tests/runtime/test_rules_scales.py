@@ -1,4 +1,4 @@
-"""How far scales may be off, as LiteRT tolerates it. Each rule's defect: test_doctor.py."""
+"""How far scales may be off, as LiteRT tolerates it. Each rule's defect: tests/seeded."""
 
 import numpy as np
 import pytest

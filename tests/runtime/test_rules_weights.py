@@ -1,4 +1,4 @@
-"""Which constants are odd, and which are not. Each rule's defect: test_doctor.py."""
+"""Which constants are odd, and which are not. Each rule's defect: tests/seeded."""
 
 import numpy as np
 
