@@ -33,7 +33,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "constant learning rate, no warm-up": ("finetune.schedule=constant", "finetune.warmup=0"),
     "no weight decay (Adam)": ("finetune.weight_decay=0",),
     "batch norm in training mode": ("finetune.batch_norm=training",),
-    "first 50 layers frozen": ("finetune.frozen_layers=50",),
+    "first 18 layers frozen, not 50": ("finetune.frozen_layers=18",),
     "batch 128": ("finetune.batch=128",),
     "dropout 0.5": ("network.dropout=0.5",),
     "average of the weights, 0.99": ("finetune.ema=0.99",),
