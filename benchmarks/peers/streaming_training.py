@@ -72,7 +72,7 @@ def upscaled(archive: Path, folder: Path, count: int) -> None:
     """Write evenly spaced pictures of a zip as JPEG files of 128 px, by the names that they have in it."""
     with zipfile.ZipFile(archive) as packed:
         names = sorted(name for name in packed.namelist() if name.endswith(".png"))
-        for name in names[:: len(names) // count][:count]:
+        for name in (names[number * len(names) // count] for number in range(count)):
             path = (folder / name).with_suffix(".jpg")
             path.parent.mkdir(parents=True, exist_ok=True)
             with Image.open(io.BytesIO(packed.read(name))) as picture:
