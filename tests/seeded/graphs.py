@@ -6,14 +6,11 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from seeded.registry import seed
-from seeded.surgery import OPS, TYPES, between, first, insert, tensor_like
+from seeded.surgery import OPS, TYPES, behind_the_mean, between, first, insert, tensor_like
 
 
 def custom(bases, name):
-    graph = bases.floats()
-    tensor = graph.given(first(graph, "MEAN"))
-    given = tensor_like(graph, tensor)
-    between(graph, tensor, [lambda taken: (given, (OPS.CUSTOM, [taken], [given]))])
+    graph = behind_the_mean(bases.floats(), OPS.CUSTOM)
     graph.model.operatorCodes[-1].customCode = name
     return bases.foreign(graph)
 
@@ -42,11 +39,7 @@ def _(bases):
 
 @seed("EP304", "an operator that LiteRT does not run")
 def _(bases):
-    graph = bases.floats()
-    tensor = graph.given(first(graph, "MEAN"))
-    given = tensor_like(graph, tensor)
-    between(graph, tensor, [lambda taken: (given, (OPS.STABLEHLO_TANH, [taken], [given]))])
-    return bases.foreign(graph)
+    return bases.foreign(behind_the_mean(bases.floats(), OPS.STABLEHLO_TANH))
 
 
 @seed("EP305", "a reshape to one row")

@@ -82,6 +82,14 @@ def between(graph, tensor, makers):
         insert(graph, place + number, *step)
 
 
+def behind_the_mean(graph, builtin):
+    """Put an operator of one input and no options behind the pooling."""
+    tensor = graph.given(first(graph, "MEAN"))
+    given = tensor_like(graph, tensor)
+    between(graph, tensor, [lambda taken: (given, (builtin, [taken], [given]))])
+    return graph
+
+
 def replaced(archive_of, name, content):
     """A packed file with one appended file replaced, added or (None) removed, packed as it was."""
     files, start = modelfile._attachments(archive_of, None)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from seeded.registry import seed
-from seeded.surgery import OPS, between, bias_of, first, rescaled, tensor_like, weights_of
+from seeded.surgery import OPS, behind_the_mean, bias_of, first, rescaled, weights_of
 
 
 def changed(graph, tensor, place, value):
@@ -65,8 +65,4 @@ def _(bases):
 
 @seed("EP602", "an operator that no classifier has")
 def _(bases):
-    graph = bases.floats()
-    tensor = graph.given(first(graph, "MEAN"))
-    given = tensor_like(graph, tensor)
-    between(graph, tensor, [lambda taken: (given, (OPS.SIN, [taken], [given]))])
-    return bases.foreign(graph)
+    return bases.foreign(behind_the_mean(bases.floats(), OPS.SIN))
