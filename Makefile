@@ -6,9 +6,10 @@ BIN := $(VENV)/bin
 export EDGEPROOF_DATA ?= $(abspath $(wildcard ../shared))
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
-RUN ?= runs/cifar100
 SIZE ?= 96
 SEED ?= 1
+# Of another size or seed another folder: a result that is there already is not made again.
+RUN ?= runs/cifar100$(if $(filter-out 96,$(SIZE)),-$(SIZE))$(if $(filter-out 1,$(SEED)),-seed$(SEED))
 .DELETE_ON_ERROR:
 
 .PHONY: help
@@ -62,7 +63,7 @@ data:
 	@test -d "$(EDGEPROOF_DATA)/data" || { echo "EDGEPROOF_DATA names no folder with data/cifar100-train.zip: set it."; exit 2; }
 
 .PHONY: cifar100
-cifar100: $(RUN)/report/report.json  ## train, convert, verify and benchmark alpha 1.0 on all of CIFAR-100 (SIZE=160 SEED=2 RUN=runs/…)
+cifar100: $(RUN)/report/report.json  ## train, convert, verify and benchmark alpha 1.0 on all of CIFAR-100 (or SIZE=160, SEED=2)
 
 .PHONY: trained
 trained: $(RUN)/metrics.json  ## the first stage of cifar100 alone

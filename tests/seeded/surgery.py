@@ -24,11 +24,11 @@ def bias_of(graph, kind):
     return int(graph.operators[first(graph, kind)].inputs[2])
 
 
-def code(graph, builtin, *, custom=None, version=1):
+def code(graph, builtin):
     """A new operator code's number."""
     added = schema.OperatorCodeT()
     added.builtinCode, added.deprecatedBuiltinCode = builtin, min(builtin, 127)
-    added.customCode, added.version = custom, version
+    added.version = 1
     graph.model.operatorCodes.append(added)
     return len(graph.model.operatorCodes) - 1
 
@@ -58,9 +58,9 @@ def set_scales(tensor, scales, zeros, axis=0):
     tensor.quantization.quantizedDimension = axis
 
 
-def insert(graph, place, builtin, inputs, outputs, options=None, **code_options):
+def insert(graph, place, builtin, inputs, outputs, options=None):
     operator = schema.OperatorT()
-    operator.opcodeIndex = code(graph, builtin, **code_options)
+    operator.opcodeIndex = code(graph, builtin)
     operator.inputs, operator.outputs = inputs, outputs
     if options is not None:
         operator.builtinOptions = options
