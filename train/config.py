@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from edgeproof.runtime.errors import ConfigError
-from edgeproof.runtime.pixels import Fit
+from edgeproof.runtime.pixels import Fit, Resample
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -26,7 +26,7 @@ class Data(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     `test_share` of each class is held back. `validation_share` of each class of the training pictures is cut off and
     watched instead of the test set, so that a choice can be made by it. `source_size` is the side that pictures are
     first brought to; without it, pictures that all have one size below the model's keep it, and others go straight to
-    the model's.
+    the model's. `resample` is Pillow's filter for each of these steps; it is written into the model file.
     """
 
     source: str = "digits"
@@ -35,6 +35,7 @@ class Data(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     validation_share: Share = 0.0
     source_size: Positive | None = None
     fit: Fit = "stretch"
+    resample: Resample = "bilinear"
 
 
 class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

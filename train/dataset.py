@@ -8,6 +8,7 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from edgeproof.runtime.errors import DataError
@@ -126,10 +127,10 @@ def chain(own_size: int | None, size: int, data: Data) -> Preprocessing:
     """The resize chain: first to the size that the pictures have by nature (when below the model's), then to it."""
     natural = own_size if own_size is not None and own_size < size else None
     first = data.source_size or natural
-    up = Resize(width=size, height=size)
+    up = Resize(width=size, height=size, resample=data.resample)
     if first is None or first == size:
-        return Preprocessing(steps=(Resize(width=size, height=size, fit=data.fit),))
-    return Preprocessing(steps=(Resize(width=first, height=first, fit=data.fit), up))
+        return Preprocessing(steps=(replace(up, fit=data.fit),))
+    return Preprocessing(steps=(replace(up, width=first, height=first, fit=data.fit), up))
 
 
 def _check(train: LabelledPictures, test: LabelledPictures, source: str) -> None:

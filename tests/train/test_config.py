@@ -151,6 +151,7 @@ def test_a_file_that_cannot_be_read_or_is_no_toml_is_refused(toml, tmp_path):
 def test_what_is_dumped_is_loaded_again(toml):
     changes = [
         *('data.source=/tmp/my "own" päth\\x', "data.test=other.zip", "data.fit=crop", "data.source_size=32"),
+        "data.resample=lanczos",
         *("head.learning_rate=0.00001", "finetune.weight_decay=1e-07", "augmentation.flip=false", "seed=12345678901"),
     ]
     for settings in (Config(), config.load(None, changes)):

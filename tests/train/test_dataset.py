@@ -78,6 +78,12 @@ def test_the_fit_is_that_of_the_first_step():
     assert dataset.chain(None, 96, Data(fit="crop")).steps == (Resize(width=96, height=96, fit="crop"),)
 
 
+def test_every_step_has_the_filter_that_is_asked_for():
+    assert {step.resample for step in dataset.chain(32, 96, Data()).steps} == {"bilinear"}
+    assert [step.resample for step in dataset.chain(32, 96, Data(resample="bicubic")).steps] == ["bicubic", "bicubic"]
+    assert [step.resample for step in dataset.chain(None, 96, Data(resample="lanczos")).steps] == ["lanczos"]
+
+
 # --- what cannot be used ------------------------------------------------------------------------------------
 
 
