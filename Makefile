@@ -257,7 +257,7 @@ clean:  ## remove what these targets made, but the environments and runs/
 	rm -rf demo build dist .typing .mypy_cache .ruff_cache .pytest_cache *.egg-info
 
 .PHONY: training-speed
-training-speed: data venv  ## the plain recipe by Keras' own fit and by edgeproof, side by side (an hour and a half)
+training-speed: data venv  ## the plain recipe by Keras' own fit and by edgeproof, side by side (two hours)
 	$(BIN)/python benchmarks/peers/plain_fit.py --share 0.1 --out runs/plain-fit-turns
 	$(BIN)/python benchmarks/peers/plain_fit.py
 
