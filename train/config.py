@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import msgspec
 
@@ -178,7 +178,7 @@ def load(path: str | Path | None = None, overrides: Sequence[str] = ()) -> Confi
     try:
         return _checked(msgspec.convert(whole, Config), where)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: {_in_words(str(error))}") from None
+        raise ConfigError(f"{where}: {_in_words(str(error), whole)}") from None
 
 
 def dump(config: Config) -> str:
@@ -248,15 +248,20 @@ def _refuse_unknown(tree: dict[str, Any], where: str) -> None:
                     raise ConfigError(f"{where} [{key}]: unknown setting '{inner}'.{_suggestion(inner, known)}")
 
 
-def _suggestion(name: str, known: dict[str, Any]) -> str:
+def _suggestion(name: str, known: Collection[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
     return f" Did you mean '{close[0]}'?" if close else f" Known are {', '.join(known)}."
 
 
-def _in_words(message: str) -> str:
+def _in_words(message: str, tree: dict[str, Any]) -> str:
     """msgspec says "Expected `int`, got `str` - at `$.head.epochs`"; we say the same with the setting first."""
     what, _, path = message.partition(" - at ")
     name = path.strip("`").removeprefix("$.")
+    if what.startswith("Invalid enum value"):
+        kind: Any = Config
+        for part in name.split("."):
+            kind, tree = get_type_hints(kind)[part], tree[part]
+        return f"{name} cannot be '{tree}'.{_suggestion(str(tree), get_args(kind))}"
     return f"{name}: {what[:1].lower()}{what[1:]}." if name else f"{message}."
 
 
