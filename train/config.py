@@ -17,6 +17,7 @@ Positive = Annotated[int, msgspec.Meta(ge=1)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 Rate = Annotated[float, msgspec.Meta(gt=0)]
+Optimizer = Literal["adam", "muon"]
 
 
 class Data(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -94,7 +95,8 @@ class Finetune(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Phase 2: the base without its first `frozen_layers` (the backbone's own unless given), at a lower learning rate.
 
     `views` is how many augmented views of each picture there are, an epoch one after the other; 0 for as many as
-    epochs. `schedule`, `warmup` (a share of the steps) and `weight_decay` (AdamW when above 0) shape the optimiser;
+    epochs. `optimizer` is Adam, or Muon for convolutions and Adam for the rest (see `train/optimizers.py`); `schedule`,
+    `warmup` (a share of the steps) and `weight_decay` (AdamW in Adam's place when above 0) shape it;
     `layer_decay` multiplies the learning rate from the top to the first trained layer, which has that share of it.
     `ema` averages the weights exponentially with this momentum (Polyak and Juditsky 1992), 0 for none.
     `batch_norm="frozen"` keeps every batch norm in inference mode with its weights as they are: faster on a CPU, and
@@ -107,6 +109,7 @@ class Finetune(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     epochs: Count = 5
     learning_rate: Rate = 1e-4
     batch: Positive = 128
+    optimizer: Optimizer = "adam"
     frozen_layers: Count | None = None
     views: Count = 0
     batch_norm: Literal["training", "frozen"] = "training"
@@ -145,10 +148,12 @@ RECIPES = {
         finetune=Finetune(
             learning_rate=3e-4,
             batch=64,
+            optimizer="muon",
             batch_norm="frozen",
             label_smoothing=0.1,
             schedule="cosine",
             weight_decay=1e-2,
+            cutmix=0.25,
         ),
     ),
 }

@@ -10,14 +10,13 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeproof.runtime import progress
 from edgeproof.runtime.labelled import LabelledPictures
 from edgeproof.runtime.pool import usable_cores
-from edgeproof.train import cutting, network
+from edgeproof.train import cutting, network, optimizers
 from edgeproof.train.batches import PictureSource
 from edgeproof.train.config import Augmentation, Config
 from edgeproof.train.cutting import Cut
@@ -35,10 +34,14 @@ def measure(config: Config, survey: Survey) -> Costs:
     model = network.build(config.network, len(survey.labels))
     with progress.bar("Timing a few steps", 3) as advance:
         views = config.augmentation if config.head.views else None
-        head = _costs(model, cutting.for_head(model), survey.sample, views, config.head.batch, np.float32)
+        cut = cutting.for_head(model)
+        optimizer = optimizers.for_head(config.head, cut.trained, STEPS)
+        head = _costs(model, cut, optimizer, survey.sample, views, config.head.batch, np.float32)
         advance(1)
         cut = cutting.for_finetuning(model, config)
-        finetune = _costs(model, cut, survey.sample, config.augmentation, config.finetune.batch, np.float16)
+        optimizer = optimizers.for_finetuning(config.finetune, cut.trained, STEPS, network.base_layers(model))
+        batch = config.finetune.batch
+        finetune = _costs(model, cut, optimizer, survey.sample, config.augmentation, batch, np.float16)
         advance(1)
         evaluation = _evaluation(model, survey.sample)
     return Costs(head, finetune, survey.seconds, evaluation, _peak_bytes())
@@ -47,6 +50,7 @@ def measure(config: Config, survey: Survey) -> Costs:
 def _costs(
     model: Any,
     cut: Cut,
+    optimizer: Any,
     sample: LabelledPictures,
     augmentation: Augmentation | None,
     batch: int,
@@ -61,7 +65,7 @@ def _costs(
     waiting = 0.0 if shape else _seconds(lambda: source.inputs(0, numbers)) / usable_cores()
     labels = np.eye(len(sample.labels), dtype=np.float32)[sample.classes[numbers]]
     trained = cut.trained
-    trained.compile(optimizer=keras.optimizers.Adam(1e-5), loss="categorical_crossentropy", jit_compile=False)
+    trained.compile(optimizer=optimizer, loss="categorical_crossentropy", jit_compile=False)
     step = max(waiting, _seconds(lambda: trained.train_on_batch(inputs, labels)))
     watched = _seconds(lambda: trained.test_on_batch(inputs, labels))
     trainable = sum(int(np.prod(weight.shape)) for weight in trained.trainable_weights)
