@@ -74,6 +74,11 @@ class Augmentation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     magnitude: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
     erase: Share = 0.0
 
+    @property
+    def changes(self) -> bool:
+        """Whether there is a picture that it changes."""
+        return bool(self.flip or self.shift or self.colour or self.randaugment or self.erase)
+
 
 class Head(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Phase 1: the head alone, on features of the frozen base.
@@ -85,7 +90,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     epochs: Count = 10
     learning_rate: Rate = 1e-3
     batch: Positive = 128
-    views: Count = 0
+    views: Count = 2
     label_smoothing: Share = 0.0
     schedule: Literal["constant", "cosine"] = "constant"
     weight_decay: Annotated[float, msgspec.Meta(ge=0)] = 0.0
@@ -136,6 +141,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     finetune: Finetune = Finetune()
     seed: Count = 0
 
+    def augmentation_in(self, phase: str) -> Augmentation | None:
+        """What pictures go through in the phase `head` or `finetune`; None where they are taken as they are."""
+        as_they_are = phase == "head" and not self.head.views
+        return self.augmentation if self.augmentation.changes and not as_they_are else None
+
 
 # The published recipe, and what gained most in the same epochs (docs/results.md says how much each setting did).
 RECIPES = {
@@ -144,7 +154,7 @@ RECIPES = {
         recipe="better",
         network=Network(dropout=0.2),
         augmentation=Augmentation(shift=0.125),
-        head=Head(views=2, label_smoothing=0.1, schedule="cosine"),
+        head=Head(label_smoothing=0.1, schedule="cosine"),
         finetune=Finetune(
             learning_rate=3e-4,
             batch=64,

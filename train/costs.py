@@ -33,15 +33,16 @@ def measure(config: Config, survey: Survey) -> Costs:
     """Build the model that the settings name, and time it on the survey's pictures. Raises `ConfigError`."""
     model = network.build(config.network, len(survey.labels))
     with progress.bar("Timing a few steps", 3) as advance:
-        views = config.augmentation if config.head.views else None
         cut = cutting.for_head(model)
         optimizer = optimizers.for_head(config.head, cut.trained, STEPS)
-        head = _costs(model, cut, optimizer, survey.sample, views, config.head.batch, np.float32)
+        head = _costs(
+            model, cut, optimizer, survey.sample, config.augmentation_in("head"), config.head.batch, np.float32
+        )
         advance(1)
         cut = cutting.for_finetuning(model, config)
         optimizer = optimizers.for_finetuning(config.finetune, cut.trained, STEPS, network.base_layers(model))
         batch = config.finetune.batch
-        finetune = _costs(model, cut, optimizer, survey.sample, config.augmentation, batch, np.float16)
+        finetune = _costs(model, cut, optimizer, survey.sample, config.augmentation_in("finetune"), batch, np.float16)
         advance(1)
         evaluation = _evaluation(model, survey.sample)
     return Costs(head, finetune, survey.seconds, evaluation, _peak_bytes())

@@ -173,7 +173,6 @@ def _phase(name: str, config: Config, train: int, watched: int, costs: PhaseCost
 
 def _views(name: str, config: Config) -> tuple[int, int]:
     """How many views a phase makes of each picture, and how many of them are kept at once."""
-    if name == "head" and not config.head.views:
-        return 1, 1
     settings = config.head if name == "head" else config.finetune
-    return views.different(settings.views, settings.epochs), views.kept(settings.views, settings.epochs)
+    asked = settings.views if config.augmentation_in(name) else 1
+    return views.different(asked, settings.epochs), views.kept(asked, settings.epochs)

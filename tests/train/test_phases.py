@@ -4,6 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from edgeproof.train import dataset, history, phases
+from edgeproof.train.config import Augmentation
 from edgeproof.train.keeping import Keeper
 from edgeproof.train.phases import Material
 from edgeproof.train.run import Run
@@ -164,16 +165,34 @@ def test_what_is_cached_is_gone_in_the_end(trained, make_small_network, small_co
     assert not list(work[0].cache.iterdir())
 
 
-def test_the_head_learns_from_as_many_views_as_are_asked_for(make_small_network, small_config, work, monkeypatch):
-    made = []
+@pytest.fixture
+def made(monkeypatch):
+    """Which views are run through a frozen part, in order."""
+    found = []
     monkeypatch.setattr(
         phases.views.CachedViews,
         "_made",
-        lambda self, view, make=phases.views.CachedViews._made: (made.append((self._name, view)), make(self, view))[1],
+        lambda self, view, make=phases.views.CachedViews._made: (found.append((self._name, view)), make(self, view))[1],
     )
+    return found
+
+
+def test_the_head_learns_from_as_many_views_as_are_asked_for(make_small_network, small_config, work, made):
     config = replace(small_config, head=replace(small_config.head, epochs=4, views=2))
     phases.train_head(make_small_network(config.network, 4), work[0], config, work[1])
     assert made == [("Features", 0), ("Features, watched", 0), ("Features", 1)]
+
+
+def test_pictures_that_nothing_changes_are_run_through_a_frozen_part_once(make_small_network, small_config, work, made):
+    as_they_are = Augmentation(flip=False)
+    longer = replace(small_config.finetune, epochs=2)
+    config = replace(
+        small_config, augmentation=as_they_are, head=replace(small_config.head, epochs=4, views=2), finetune=longer
+    )
+    model = make_small_network(config.network, 4)
+    phases.train_head(model, work[0], config, work[1])
+    phases.finetune(model, work[0], config, work[1])
+    assert made == [("Features", 0), ("Features, watched", 0), ("Activations", 0), ("Activations, watched", 0)]
 
 
 def test_averaged_weights_are_what_is_judged_and_kept(make_small_network, small_config, work, data):

@@ -6,7 +6,7 @@ from edgeproof.runtime import DataError
 from edgeproof.runtime.labelled import LabelledPictures
 from edgeproof.runtime.pixels import Preprocessing, Resize
 from edgeproof.train import plan
-from edgeproof.train.config import Config, Data, Finetune, Head
+from edgeproof.train.config import Augmentation, Config, Data, Finetune, Head
 from edgeproof.train.dataset import Survey
 from edgeproof.train.plan import Costs, PhaseCosts
 
@@ -14,7 +14,7 @@ GB = 10**9
 HEAD = PhaseCosts(0.001, 0.01, 0.002, (1280,), 4, 700, 2000)
 FINETUNE = PhaseCosts(0.002, 0.5, 0.1, (12, 12, 32), 2, 2500, 200)
 COSTS = Costs(HEAD, FINETUNE, 0.0005, 0.003, GB)
-CONFIG = Config(head=Head(epochs=10, batch=100), finetune=Finetune(epochs=5, batch=64))
+CONFIG = Config(head=Head(epochs=10, batch=100, views=0), finetune=Finetune(epochs=5, batch=64))
 
 
 def survey(*counts, test=100, side=32, from_files=True):
@@ -68,6 +68,12 @@ def test_views_are_kept_while_an_epoch_will_look_at_them(head_views, finetune_vi
     assert tuple(phase.cache_bytes for phase in phases) == tuple(
         size * (count * 1001 + 100) for size, count in zip(sizes, kept, strict=True)
     )
+
+
+def test_pictures_that_nothing_changes_are_one_view():
+    found = made(replace(CONFIG, augmentation=Augmentation(flip=False), head=replace(CONFIG.head, views=2)))
+    assert [phase.views for phase in found.phases] == [1, 1]
+    assert found.phases[1].cache_bytes == 12 * 12 * 32 * 2 * (1001 + 100)
 
 
 def test_a_phase_without_epochs_costs_nothing():
