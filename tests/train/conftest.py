@@ -79,7 +79,7 @@ def loop_of_patches():
     hidden = keras.layers.Dropout(0.3)(keras.layers.Flatten()(hidden))
     model = keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(hidden))
     trained, watched = Patches(30), Patches(12)
-    settings = Finetune(learning_rate=0.02, schedule="cosine", weight_decay=0.01, ema=0.8)
+    settings = Finetune(learning_rate=0.02, optimizer="muon", schedule="cosine", weight_decay=0.01, ema=0.8)
     plan = Batches(trained, trained.classes, 3, 8, 1, Mixing(0.4, 0.4))
     optimizer = optimizers.for_finetuning(settings, model, 3 * plan.steps_per_epoch)
     seen = Watched("validation", watched, watched.classes, 3)
