@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -10,8 +11,8 @@ import keras
 from edgeproof.train.config import Finetune, Head, Optimizer
 
 
-class LayerwiseAdamW(keras.optimizers.AdamW):  # type: ignore[misc]  # Keras has no types
-    """AdamW (Loshchilov and Hutter, arXiv:1711.05101) with a learning rate of its own for each variable.
+class _Layerwise:
+    """Gives an optimiser of Keras' a learning rate of its own for each variable.
 
     `rates` are what the learning rates of the trained variables are multiplied with, in their order.
     """
@@ -22,29 +23,29 @@ class LayerwiseAdamW(keras.optimizers.AdamW):  # type: ignore[misc]  # Keras has
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """As Keras calls it for each variable."""
-        super().update_step(gradient, variable, learning_rate * self.rates[self._get_variable_index(variable)])
+        own: Any = super()
+        own.update_step(gradient, variable, learning_rate * self.rates[own._get_variable_index(variable)])
 
 
-class LayerwiseMuon(keras.optimizers.Muon):  # type: ignore[misc]  # Keras has no types
+class LayerwiseAdamW(_Layerwise, keras.optimizers.AdamW):  # type: ignore[misc]  # Keras has no types
+    """AdamW (Loshchilov and Hutter, arXiv:1711.05101) with a learning rate of its own for each variable."""
+
+
+class LayerwiseMuon(_Layerwise, keras.optimizers.Muon):  # type: ignore[misc]  # Keras has no types
     """Muon (Jordan et al. 2024, as scaled by Liu et al., arXiv:2502.16982) for the kernels named in `matrices`.
 
     Its steps are orthogonalised, so that every direction of a kernel learns at the same pace, and as large as AdamW's:
     learning rates of the one do for the other. Keras' own takes two-dimensional kernels alone; here those of
-    convolutions are matrices of (height · width · inputs, outputs). Everything else is AdamW's. `rates` as above.
+    convolutions are matrices of (height · width · inputs, outputs). Everything else is AdamW's.
     """
 
-    def __init__(self, *arguments: Any, rates: Sequence[float], matrices: Collection[str], **more: Any) -> None:
+    def __init__(self, *arguments: Any, matrices: Collection[str], **more: Any) -> None:
         super().__init__(*arguments, **more)
-        self.rates = tuple(rates)
         self.matrices = frozenset(matrices)
-
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """As Keras calls it for each variable."""
-        super().update_step(gradient, variable, learning_rate * self.rates[self._get_variable_index(variable)])
 
     def zeropower_via_newtonschulz5(self, x: Any, steps: int) -> Any:
         """As Keras calls it for each kernel's step."""
-        return self._flat(x, lambda matrix: super(LayerwiseMuon, self).zeropower_via_newtonschulz5(matrix, steps))
+        return self._flat(x, partial(super().zeropower_via_newtonschulz5, steps=steps))
 
     def lr_adjust(self, x: Any) -> Any:
         """As Keras calls it for what comes of that."""
