@@ -4,6 +4,7 @@ The mean colour of a picture goes through one fully connected layer and a softma
 a file, in float32 or with uint8 input and output, and with the contract and labels of a shipped file.
 """
 
+import importlib.util
 import logging
 import os
 import sys
@@ -515,3 +516,17 @@ class WatchedView(View):
 def watched_view():
     """`WatchedView`, for tests of what is never read all at once."""
     return WatchedView
+
+
+@pytest.fixture(scope="session")
+def peer_script(pytestconfig):
+    """Import a script of benchmarks/peers, which is no part of the package."""
+
+    def load(name):
+        path = pytestconfig.rootpath / "benchmarks" / "peers" / f"{name}.py"
+        spec = importlib.util.spec_from_file_location(name, path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load

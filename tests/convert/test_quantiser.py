@@ -225,32 +225,17 @@ def test_the_quantiser_prints_nothing(graph, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def in_seven_bits(graph):
-    """Halve the weights' integers: without VNNI, OpenVINO adds products of 8 bits in pairs that saturate at 16."""
-    for number, operator in enumerate(graph.operators):
-        weights, bias = (int(tensor) for tensor in operator.inputs[1:3]) if graph.kind(number) in WEIGHTED else (-1, -1)
-        for tensor in (weights, bias):
-            if tensor >= 0 and not graph.is_float(tensor):
-                graph.set_constant(tensor, np.round(graph.constant(tensor) / 2))
-                found = graph.tensors[tensor].quantization
-                found.scale = np.asarray(found.scale) * np.float32(2)
-
-
 @pytest.mark.parametrize("recipe", ["float16", "int8", "int8 with a float head"])
-def test_openvinos_reader_takes_the_file_and_gives_litert_s_answers(recipe, made, graph, ranges, coloured, tmp_path):
-    openvino = pytest.importorskip("openvino", reason="needs the openvino extra")
+def test_openvinos_reader_takes_the_file_and_gives_litert_s_answers(recipe, made, graph, ranges, coloured, peer_script):
+    pytest.importorskip("openvino", reason="needs the openvino extra")
     quantised = made.get(recipe) or quantiser.static(graph, ranges, float_head=True)
     found = Graph.read(quantised.packed())
-    in_seven_bits(found)
     interface.with_input(found, "uint8")
     interface.with_output(found, "float32")
-    path = tmp_path / "model.tflite"
-    path.write_bytes(found.packed())
-    settings = {"INFERENCE_PRECISION_HINT": "f32"}
-    request = openvino.Core().compile_model(path, "CPU", settings).create_infer_request()
-    pixels = coloured(20, 16, seed=2)
-    theirs = np.concatenate([np.array(request.infer([each[np.newaxis]])[0]) for each in pixels])
-    ours = Runner(path.read_bytes()).probabilities(pixels)
+    script, pixels = peer_script("openvino_int8"), coloured(20, 16, seed=2)
+    # Without VNNI, OpenVINO adds products of 8 bits in pairs that saturate at 16.
+    content = script.in_seven_bits(found.packed())
+    theirs, ours = script.openvino(content, pixels), Runner(content).probabilities(pixels)
     assert len(set(ours.argmax(axis=1))) > 2
     assert (theirs.argmax(axis=1) == ours.argmax(axis=1)).all()
     np.testing.assert_allclose(theirs, ours, atol=0.05)

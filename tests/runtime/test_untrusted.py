@@ -1,4 +1,3 @@
-import importlib.util
 import os
 import random
 import signal
@@ -221,13 +220,8 @@ def test_a_file_of_another_tool_runs_untrusted(make_flatbuffer, tmp_path, input_
 
 
 @pytest.fixture(scope="module")
-def damaging():
-    """benchmarks/peers/damaged_models.py, which is no part of the package."""
-    path = Path(__file__).parents[2] / "benchmarks" / "peers" / "damaged_models.py"
-    spec = importlib.util.spec_from_file_location("damaged_models", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def damaging(peer_script):
+    return peer_script("damaged_models")
 
 
 def test_of_damaged_files_with_a_hash_none_is_accepted(damaging, tiny_int8_bytes, tmp_path):
