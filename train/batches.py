@@ -44,12 +44,12 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class PictureSource:
-    """The pictures themselves, augmented anew in every one of `views`, an epoch one after the other; 0 for no end."""
+    """The pictures themselves, augmented anew in every one of `views`, an epoch one after the other."""
 
     pictures: LabelledPictures
     augmentation: Augmentation | None
     seed: int
-    views: int = 0
+    views: int = 1
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -63,8 +63,7 @@ class PictureSource:
         """Pixels of shape (n, height, width, 3), uint8, as the model takes them."""
         stored = self.pictures.stored[numbers]
         if self.augmentation is not None:
-            view = epoch % self.views if self.views else epoch
-            stored = augmented(stored, self.augmentation, seed=self.seed, view=view, numbers=numbers)
+            stored = augmented(stored, self.augmentation, seed=self.seed, view=epoch % self.views, numbers=numbers)
         return self.pictures.preprocessing.finished(stored)
 
 

@@ -50,7 +50,7 @@ def train_head(model: Any, material: Material, config: Config, keeper: Keeper) -
     if not settings.epochs or keeper.is_past("head", model):
         return
     cut = cutting.for_head(model)
-    pictures = PictureSource(material.train, config.augmentation_in("head"), config.seed, settings.views)
+    pictures = PictureSource(material.train, config.augmentation_in("head"), config.seed, config.views_in("head"))
     cached = _Cached(cut.frozen, pictures, material, settings.epochs, np.float32, "Features")
     plan = _plan(cached.train, material.train, settings.batch, config.seed)
     later = forecast.finetuning(model, config, len(material.train))
@@ -76,9 +76,10 @@ def finetune(model: Any, material: Material, config: Config, keeper: Keeper) -> 
     if not settings.epochs:
         return
     cut, cached = cutting.for_finetuning(model, config), None
-    augmentation = config.augmentation_in("finetune")
-    pictures = PictureSource(material.train, augmentation, config.seed, settings.views)
-    kept = views.kept(settings.views if augmentation else 1, settings.epochs)
+    pictures = PictureSource(
+        material.train, config.augmentation_in("finetune"), config.seed, config.views_in("finetune")
+    )
+    kept = views.kept(pictures.views, settings.epochs)
     if cut.frozen is not None and not _has_room(cut.frozen, material, kept):
         cut = cutting.uncut(model)
     if cut.frozen is not None:

@@ -151,11 +151,11 @@ def phase_seconds(costs: PhaseCosts, *, train: int, watched: int, batch: int, ep
 
 def _phase(name: str, config: Config, train: int, watched: int, costs: PhaseCosts) -> Phase:
     settings = config.head if name == "head" else config.finetune
-    views, kept = _views(name, config)
+    looked_at = config.views_in(name)
     steps = ceil(train / settings.batch)
     cached = prod(costs.cached_shape) * costs.itemsize if costs.cached_shape and settings.epochs else 0
     seconds = phase_seconds(
-        costs, train=train, watched=watched, batch=settings.batch, epochs=settings.epochs, views=views
+        costs, train=train, watched=watched, batch=settings.batch, epochs=settings.epochs, views=looked_at
     )
     return Phase(
         name=name,
@@ -163,16 +163,9 @@ def _phase(name: str, config: Config, train: int, watched: int, costs: PhaseCost
         batch=settings.batch,
         steps_per_epoch=steps,
         steps=settings.epochs * steps,
-        views=views if costs.cached_shape else 0,
+        views=looked_at if costs.cached_shape else 0,
         trainable_parameters=costs.trainable,
         frozen_parameters=costs.frozen,
-        cache_bytes=cached * (kept * train + watched),
+        cache_bytes=cached * (views.kept(looked_at, settings.epochs) * train + watched),
         seconds=round(seconds, 1),
     )
-
-
-def _views(name: str, config: Config) -> tuple[int, int]:
-    """How many views a phase makes of each picture, and how many of them are kept at once."""
-    settings = config.head if name == "head" else config.finetune
-    asked = settings.views if config.augmentation_in(name) else 1
-    return views.different(asked, settings.epochs), views.kept(asked, settings.epochs)

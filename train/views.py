@@ -47,16 +47,9 @@ class CachedViews:
         """Of the frozen part's output for one picture."""
         return self._frozen.shape
 
-    @property
-    def count(self) -> int:
-        """How many different views there are."""
-        if self._source.augmentation is None:
-            return 1
-        return different(self._source.views, self._epochs)
-
     def prepare(self, epoch: int) -> None:
         """Have the epoch's view ready, and drop those that no later epoch looks at. Raises `DataError`."""
-        view = epoch % self.count
+        view = epoch % self._source.views
         for other in [known for known in self._views if known != view and not self._needed(known, epoch)]:
             self._views.pop(other).close(remove=True)
         if view not in self._views:
@@ -64,7 +57,7 @@ class CachedViews:
 
     def inputs(self, epoch: int, numbers: NDArray[np.int64]) -> Values:
         """Outputs of the frozen part for these pictures in this epoch, of shape (n, …)."""
-        return self._views[epoch % self.count][numbers]
+        return self._views[epoch % self._source.views][numbers]
 
     def close(self) -> None:
         """Remove what is kept."""
@@ -73,7 +66,7 @@ class CachedViews:
         self._views.clear()
 
     def _needed(self, view: int, epoch: int) -> bool:
-        return any(later % self.count == view for later in range(epoch, self._epochs))
+        return any(later % self._source.views == view for later in range(epoch, self._epochs))
 
     def _made(self, view: int) -> Rows:
         count = len(self._source.pictures)
@@ -83,7 +76,7 @@ class CachedViews:
         def outputs(each: Sequence[NDArray[np.int64]]) -> list[tuple[int, NDArray[np.float32]]]:
             return [(part[0], self._frozen.outputs(self._source.inputs(view, part))) for part in each]
 
-        title = f"{self._name}, view {view + 1} of {self.count}"
+        title = f"{self._name}, view {view + 1} of {self._source.views}"
         started = time.monotonic()
         with progress.bar(title, count) as advance:
             for first, found in ordered(outputs, parts, workers=usable_cores(), chunk=1):
@@ -93,15 +86,9 @@ class CachedViews:
         return rows
 
 
-def different(views: int, epochs: int) -> int:
-    """How many different views so many epochs look at, where `views` are asked for, 0 for a new one every epoch."""
-    return min(views, epochs) if views else epochs
-
-
 def kept(views: int, epochs: int) -> int:
-    """How many of those lie on the disk at once: one that no later epoch looks at again is removed."""
-    count = different(views, epochs)
-    return count if count < epochs else 1
+    """How many of so many views lie on the disk at once: one that no later epoch looks at again is removed."""
+    return views if views < epochs else 1
 
 
 def room_for(shape: Sequence[int], dtype: DTypeLike, outputs: int, folder: Path) -> bool:

@@ -172,3 +172,19 @@ def test_a_dump_names_every_setting_that_has_a_value():
 def test_the_projects_own_settings_are_valid(name, request):
     settings = config.load(request.config.rootpath / "models" / f"{name}.toml")
     assert settings.network.size == 96
+
+
+@pytest.mark.parametrize(
+    ("overrides", "head", "finetune"),
+    [
+        ([], 2, 3),
+        (["finetune.views=2"], 2, 2),
+        (["finetune.views=9", "head.epochs=1"], 1, 3),
+        (["head.views=0"], 1, 3),
+        (["augmentation.flip=false", "finetune.views=2"], 1, 1),
+        (["finetune.epochs=0"], 2, 0),
+    ],
+)
+def test_a_phase_looks_at_no_more_views_than_it_has_epochs_and_at_one_where_nothing_changes(overrides, head, finetune):
+    settings = config.load(None, ["recipe=plain", "finetune.epochs=3", *overrides])
+    assert (settings.views_in("head"), settings.views_in("finetune")) == (head, finetune)
