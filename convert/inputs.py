@@ -73,24 +73,24 @@ def from_keras(
     model: Path,
     *,
     labels: Path,
-    data: str,
-    test_data: str | None,
+    data: Data,
     input_range: tuple[float, float],
     seed: int,
 ) -> Inputs:
     """Take a Keras model file; its outputs on the test pictures are computed here.
 
-    `input_range` is what the model takes for the bytes 0 and 255. Raises `ModelError` or `DataError`.
+    `data` also says how pictures are brought to the model's size. `input_range` is what it takes for the bytes 0 and
+    255. Raises `ModelError` or `DataError`.
     """
     found = reference.load(model, label_files.read(labels), input_range=input_range)
     height, width = found.size
     if height != width:
         raise DataError(f"{model} takes pictures of {height}×{width}; only square inputs can be prepared yet.")
-    pictures = dataset.load(Data(source=data, test=test_data), size=height, seed=seed, near=False)
+    pictures = dataset.load(data, size=height, seed=seed, near=False)
     if set(pictures.labels) != set(found.labels):
         missing = sorted(set(found.labels) ^ set(pictures.labels))[:3]
         raise DataError(
-            f"{labels} and the classes in {data} do not match (such as {', '.join(missing)}). Use the same."
+            f"{labels} and the classes in {data.source} do not match (such as {', '.join(missing)}). Use the same."
         )
     train, test = (part.relabelled(found.labels) for part in (pictures.train, pictures.test))
     return Inputs(found, train, Evidence(test, found.outputs(test)))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from edgeproof.convert.formats import Format
     from edgeproof.convert.inputs import Inputs
     from edgeproof.convert.recipes import Goal, Options, Recipe
+    from edgeproof.runtime.pixels import Fit, Resample
 
 AUTO = "auto"
 
@@ -31,6 +32,8 @@ class Source:
     data: str | None
     test_data: str | None
     input_range: tuple[float, float]
+    resample: Resample
+    fit: Fit
     seed: int
 
     def __post_init__(self) -> None:
@@ -38,6 +41,12 @@ class Source:
             raise ConfigError("Give either a run folder, or --keras with --labels and --data.")
         if self.keras is not None and (self.labels is None or self.data is None):
             raise ConfigError("--keras needs --labels FILE.txt and --data PATH as well.")
+        said = (self.labels, self.data, self.test_data, self.input_range, self.resample, self.fit)
+        if self.keras is None and said != (None, None, None, (0.0, 255.0), "bilinear", "stretch"):
+            raise ConfigError(
+                f"{self.run_folder} brings its own labels, pictures and preprocessing. Leave out --labels, --data, "
+                "--test-data, --input-range, --resample and --fit, or give --keras in its place."
+            )
 
 
 def is_automatic(recipes: Sequence[str], *, repair: str, estimator: str) -> bool:
@@ -62,13 +71,13 @@ def place(source: Source, out: Path | None) -> Path:
 def read(source: Source) -> Inputs:
     """Read the model and the pictures that a source names."""
     from edgeproof.convert import inputs
+    from edgeproof.train.config import Data
 
     if source.keras is not None and source.labels is not None and source.data is not None:
         return inputs.from_keras(
             source.keras,
             labels=source.labels,
-            data=source.data,
-            test_data=source.test_data,
+            data=Data(source=source.data, test=source.test_data, resample=source.resample, fit=source.fit),
             input_range=source.input_range,
             seed=source.seed,
         )

@@ -92,6 +92,8 @@ def convert(
     keras: Annotated[Path | None, typer.Option(help="Any Keras image classifier, instead of RUN.")] = None,
     labels: Annotated[Path | None, typer.Option(help="With --keras: its class names, one a line.")] = None,
     input_range: Annotated[str, typer.Option(help="With --keras: what it takes for bytes 0 and 255.")] = "0,255",
+    resample: options.Resample = "bilinear",
+    fit: options.Fit = "stretch",
     data: Annotated[str | None, typer.Option(help="With --keras: pictures, as for `edgeproof train`.")] = None,
     test_data: Annotated[str | None, typer.Option(help="With --keras: a second path, with test pictures.")] = None,
     calibration_images: Annotated[int, typer.Option(min=1, help="Training pictures that set int8's ranges.")] = 500,
@@ -118,7 +120,9 @@ def convert(
     chosen = () if automatic else recipes.named(recipe or recipes.DEFAULT)
     wanted = recipes.options(repair=repair, estimator=estimator, taken=input_, given=output)
     goal = recipes.goal(max_drop=max_drop, objective=objective, max_trials=max_trials, max_minutes=max_minutes)
-    source = exporting.Source(run_folder, keras, labels, data, test_data, options.span(input_range), seed)
+    source = exporting.Source(
+        run_folder, keras, labels, data, test_data, options.span(input_range), resample, fit, seed
+    )
     place = exporting.place(source, out)
     with session.tensorflow():
         from edgeproof.convert import conversion
@@ -139,6 +143,8 @@ def diagnose(
     keras: Annotated[Path | None, typer.Option(help="Any Keras image classifier, instead of RUN.")] = None,
     labels: Annotated[Path | None, typer.Option(help="With --keras: its class names, one a line.")] = None,
     input_range: Annotated[str, typer.Option(help="With --keras: what it takes for bytes 0 and 255.")] = "0,255",
+    resample: options.Resample = "bilinear",
+    fit: options.Fit = "stretch",
     data: Annotated[str | None, typer.Option(help="With --keras: pictures, as for `edgeproof train`.")] = None,
     test_data: Annotated[str | None, typer.Option(help="With --keras: a second path, with test pictures.")] = None,
     calibration_images: Annotated[int, typer.Option(min=1, help="Training pictures that set int8's ranges.")] = 500,
@@ -151,7 +157,9 @@ def diagnose(
     session.set_up(quiet)
     from edgeproof import diagnosing, exporting
 
-    source = exporting.Source(run_folder, keras, labels, data, test_data, options.span(input_range), seed)
+    source = exporting.Source(
+        run_folder, keras, labels, data, test_data, options.span(input_range), resample, fit, seed
+    )
     diagnosing.run(source, out, calibration_images=calibration_images, held_out_images=held_out_images, as_json=json)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -22,6 +22,13 @@ Deterministic = Annotated[bool, typer.Option("--deterministic", help="The same b
 Settings = Annotated[Path | None, typer.Option("--config", metavar="FILE.toml", help="Settings of the training.")]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="One setting; may be repeated.")
+]
+Resample = Annotated[
+    Literal["nearest", "bilinear", "bicubic", "lanczos"],
+    typer.Option(help="With --keras: the filter that its pictures were resized with."),
+]
+Fit = Annotated[
+    Literal["stretch", "crop"], typer.Option(help="With --keras: the whole picture to its size, or the middle.")
 ]
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from edgeproof.convert.verification import Evidence, Summary
+from edgeproof.runtime import modelfile
 from edgeproof.runtime.contract import sha256
 
 pytest.importorskip("tensorflow", reason="needs the train extra")
@@ -78,9 +79,12 @@ def command(saved, colour_folder, tmp_path):
 
 
 def test_the_command_writes_them_beside_the_others_and_tells_them_with_these(edgeproof, command, tmp_path, narrow):
-    status, told, error = edgeproof(*command, "--also", "onnx", "--name", "colours", "--golden", "none")
+    given = ("--also", "onnx", "--name", "colours", "--golden", "none", "--resample", "bicubic", "--fit", "crop")
+    status, told, error = edgeproof(*command, *given)
     assert status == 0, error
     assert "colours-float32.onnx" in told
+    steps = modelfile.read(tmp_path / "out" / "colours-float32.tflite").contract.preprocessing.steps
+    assert (steps[0].resample, steps[0].fit) == ("bicubic", "crop")
     summary = msgspec.json.decode((tmp_path / "out" / "verification.json").read_bytes(), type=Summary)
     assert [each.recipe for each in summary.results] == ["float32", "onnx"]
     assert summary.results[1].verification.same_answers == 1

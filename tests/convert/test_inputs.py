@@ -6,6 +6,7 @@ from PIL import Image
 
 from edgeproof.convert import inputs
 from edgeproof.runtime import DataError, ModelError
+from edgeproof.train.config import Data
 
 
 def put(folder, labels=("red", "green", "blue", "grey"), count=5):
@@ -24,9 +25,9 @@ def from_keras(saved, tmp_path):
     (tmp_path / "labels.txt").write_text("red\ngreen\nblue\ngrey\n")
     model = saved()
 
-    def take(data, **changes):
-        given = {"labels": tmp_path / "labels.txt", "test_data": None, "input_range": (0.0, 255.0), "seed": 0}
-        return inputs.from_keras(changes.pop("model", model), data=str(data), **(given | changes))
+    def take(folder, **data):
+        given = {"labels": tmp_path / "labels.txt", "input_range": (0.0, 255.0), "seed": 0}
+        return inputs.from_keras(data.pop("model", model), data=Data(source=str(folder), **data), **given)
 
     return take
 
@@ -88,8 +89,19 @@ def test_anybodys_model_is_taken_with_labels_in_the_order_of_its_outputs(from_ke
 
 
 def test_a_second_path_brings_the_test_pictures(from_keras, tmp_path):
-    found = from_keras(put(tmp_path / "data"), test_data=str(put(tmp_path / "test", count=2)))
+    found = from_keras(put(tmp_path / "data"), test=str(put(tmp_path / "test", count=2)))
     assert (len(found.train), len(found.evidence.test)) == (20, 8)
+
+
+def test_pictures_are_resized_as_is_said_and_the_file_will_say_so(from_keras, tmp_path):
+    data = put(tmp_path / "data")
+    stretched = from_keras(data).evidence.test.preprocessing.steps
+    assert {(step.resample, step.fit) for step in stretched} == {("bilinear", "stretch")}
+    found = from_keras(data, resample="bicubic", fit="crop")
+    steps = found.evidence.test.preprocessing.steps
+    assert {step.resample for step in steps} == {"bicubic"}
+    assert steps[0].fit == "crop"
+    assert found.train.preprocessing == found.evidence.test.preprocessing
 
 
 def test_labels_that_do_not_match_the_folders_are_named(from_keras, tmp_path):
