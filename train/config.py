@@ -90,7 +90,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     epochs: Count = 10
     learning_rate: Rate = 1e-3
     batch: Positive = 128
-    views: Count = 2
+    views: Count = 0
     label_smoothing: Share = 0.0
     schedule: Literal["constant", "cosine"] = "constant"
     weight_decay: Annotated[float, msgspec.Meta(ge=0)] = 0.0
@@ -160,7 +160,7 @@ RECIPES = {
         recipe="better",
         network=Network(dropout=0.2),
         augmentation=Augmentation(shift=0.125),
-        head=Head(label_smoothing=0.1, schedule="cosine"),
+        head=Head(views=2, label_smoothing=0.1, schedule="cosine"),
         finetune=Finetune(
             learning_rate=3e-4,
             batch=64,

@@ -177,12 +177,12 @@ def test_the_projects_own_settings_are_valid(name, request):
 @pytest.mark.parametrize(
     ("overrides", "head", "finetune"),
     [
-        ([], 2, 3),
-        (["finetune.views=2"], 2, 2),
-        (["finetune.views=9", "head.epochs=1"], 1, 3),
-        (["head.views=0"], 1, 3),
-        (["augmentation.flip=false", "finetune.views=2"], 1, 1),
-        (["finetune.epochs=0"], 2, 0),
+        ([], 1, 3),
+        (["finetune.views=2"], 1, 2),
+        (["finetune.views=9", "head.views=2", "head.epochs=1"], 1, 3),
+        (["head.views=2"], 2, 3),
+        (["augmentation.flip=false", "head.views=2", "finetune.views=2"], 1, 1),
+        (["head.views=2", "finetune.epochs=0"], 2, 0),
     ],
 )
 def test_a_phase_looks_at_no_more_views_than_it_has_epochs_and_at_one_where_nothing_changes(overrides, head, finetune):
