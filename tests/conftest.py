@@ -519,14 +519,19 @@ def watched_view():
 
 
 @pytest.fixture(scope="session")
-def peer_script(pytestconfig):
-    """Import a script of benchmarks/peers, which is no part of the package."""
+def imported():
+    """Import a file that is no part of the package."""
 
-    def load(name):
-        path = pytestconfig.rootpath / "benchmarks" / "peers" / f"{name}.py"
-        spec = importlib.util.spec_from_file_location(name, path)
+    def load(path):
+        spec = importlib.util.spec_from_file_location(path.stem, path)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         return module
 
     return load
+
+
+@pytest.fixture(scope="session")
+def peer_script(imported, pytestconfig):
+    """Import a script of benchmarks/peers by its name."""
+    return lambda name: imported(pytestconfig.rootpath / "benchmarks" / "peers" / f"{name}.py")

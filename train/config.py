@@ -146,9 +146,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         as_they_are = phase == "head" and not self.head.views
         return self.augmentation if self.augmentation.changes and not as_they_are else None
 
+    def phase(self, name: str) -> Head | Finetune:
+        """The settings of the phase `head` or `finetune`."""
+        return self.head if name == "head" else self.finetune
+
     def views_in(self, phase: str) -> int:
         """How many different views of each picture that phase looks at, an epoch one after the other."""
-        settings = self.head if phase == "head" else self.finetune
+        settings = self.phase(phase)
         asked = settings.views if self.augmentation_in(phase) else 1
         return min(asked or settings.epochs, settings.epochs)
 

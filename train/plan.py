@@ -150,7 +150,7 @@ def phase_seconds(costs: PhaseCosts, *, train: int, watched: int, batch: int, ep
 
 
 def _phase(name: str, config: Config, train: int, watched: int, costs: PhaseCosts) -> Phase:
-    settings = config.head if name == "head" else config.finetune
+    settings = config.phase(name)
     looked_at = config.views_in(name)
     steps = ceil(train / settings.batch)
     cached = prod(costs.cached_shape) * costs.itemsize if costs.cached_shape and settings.epochs else 0

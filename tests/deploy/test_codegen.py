@@ -6,7 +6,6 @@ is compiled where there is a compiler.
 
 import ctypes
 import hashlib
-import importlib.util
 import json
 import re
 import shutil
@@ -166,13 +165,6 @@ def test_a_client_that_cannot_take_the_file_is_not_made(tiny_model_bytes, tiny_i
 # --- Python ----------------------------------------------------------------------------------------------------------
 
 
-def imported(folder):
-    spec = importlib.util.spec_from_file_location("classify", folder / "classify.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def picture_files(folder):
     """Pictures of every kind that the preprocessing treats in a way of its own."""
     draw = np.random.default_rng(3)
@@ -205,8 +197,11 @@ def test_generated_python_reproduces_the_golden_outputs(shipped, tmp_path):
     assert subprocess.run([sys.executable, "-m", "unittest"], cwd=folder, capture_output=True).returncode
 
 
-def test_generated_python_gives_the_runtimes_pixels_and_probabilities(shipped, tmp_path):
-    module, classifier = imported(put(project(shipped, "python"), tmp_path)), Classifier(shipped.file.path, exact=True)
+def test_generated_python_gives_the_runtimes_pixels_and_probabilities(shipped, imported, tmp_path):
+    module, classifier = (
+        imported(put(project(shipped, "python"), tmp_path) / "classify.py"),
+        Classifier(shipped.file.path, exact=True),
+    )
     client = module.Classifier()
     for path in picture_files(tmp_path):
         pixels = classifier.preprocessing.pixels(path)
@@ -214,17 +209,17 @@ def test_generated_python_gives_the_runtimes_pixels_and_probabilities(shipped, t
         assert np.array_equal(client.probabilities(pixels), classifier.probabilities(pixels[np.newaxis])[0]), path.name
 
 
-def test_generated_python_refuses_another_model_file(tiny_int8_bytes, altered, tmp_path):
+def test_generated_python_refuses_another_model_file(tiny_int8_bytes, altered, imported, tmp_path):
     folder = put(project(altered(tiny_int8_bytes), "python"), tmp_path)
     (folder / "model.tflite").write_bytes(tiny_int8_bytes[:-1] + b"x")
     with pytest.raises(ValueError, match="changed or damaged"):
-        imported(folder).Classifier()
+        imported(folder / "classify.py").Classifier()
 
 
-def test_generated_python_keeps_any_label_and_any_quantisation(tiny_int8_bytes, altered, nasty, tmp_path):
+def test_generated_python_keeps_any_label_and_any_quantisation(tiny_int8_bytes, altered, nasty, imported, tmp_path):
     said = {"dtype": "int8", "scale": 0.37, "zero_point": -100}
     subject = altered(tiny_int8_bytes, labels=nasty, input=said)
-    module = imported(put(project(subject, "python"), tmp_path))
+    module = imported(put(project(subject, "python"), tmp_path) / "classify.py")
     assert nasty == module.LABELS
     pixels = np.arange(192, dtype=np.uint8).reshape(8, 8, 3)
     expected = interpreter._byte_table(subject.contract.input, (0.0, 255.0))[pixels]
