@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,30 +22,35 @@ if TYPE_CHECKING:
 AUTO = "auto"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A run folder, or anybody's Keras model with labels and data. Raises `ConfigError` for neither and for both."""
+    """A run folder, or anybody's Keras model with labels and data. Raises `ConfigError` for neither and for both.
+
+    The defaults are those of the commands' options: what differs from them was given.
+    """
 
     run_folder: Path | None
-    keras: Path | None
-    labels: Path | None
-    data: str | None
-    test_data: str | None
-    input_range: tuple[float, float]
-    resample: Resample
-    fit: Fit
     seed: int
+    keras: Path | None = None
+    labels: Path | None = None
+    data: str | None = None
+    test_data: str | None = None
+    input_range: tuple[float, float] = (0.0, 255.0)
+    resample: Resample = "bilinear"
+    fit: Fit = "stretch"
 
     def __post_init__(self) -> None:
         if (self.run_folder is None) == (self.keras is None):
             raise ConfigError("Give either a run folder, or --keras with --labels and --data.")
         if self.keras is not None and (self.labels is None or self.data is None):
             raise ConfigError("--keras needs --labels FILE.txt and --data PATH as well.")
-        said = (self.labels, self.data, self.test_data, self.input_range, self.resample, self.fit)
-        if self.keras is None and said != (None, None, None, (0.0, 255.0), "bilinear", "stretch"):
+        alone = {field.name: field.default for field in fields(self) if field.name not in ("run_folder", "seed")}
+        given = [name for name, default in alone.items() if getattr(self, name) != default]
+        if self.run_folder is not None and given:
+            named = " and ".join(f"--{name.replace('_', '-')}" for name in given)
             raise ConfigError(
-                f"{self.run_folder} brings its own labels, pictures and preprocessing. Leave out --labels, --data, "
-                "--test-data, --input-range, --resample and --fit, or give --keras in its place."
+                f"{self.run_folder} brings its own labels, pictures and preprocessing. Leave out {named}, "
+                "or give --keras in the run folder's place."
             )
 
 

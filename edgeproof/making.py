@@ -121,7 +121,15 @@ def convert(
     wanted = recipes.options(repair=repair, estimator=estimator, taken=input_, given=output)
     goal = recipes.goal(max_drop=max_drop, objective=objective, max_trials=max_trials, max_minutes=max_minutes)
     source = exporting.Source(
-        run_folder, keras, labels, data, test_data, options.span(input_range), resample, fit, seed
+        run_folder=run_folder,
+        keras=keras,
+        labels=labels,
+        data=data,
+        test_data=test_data,
+        input_range=options.span(input_range),
+        resample=resample,
+        fit=fit,
+        seed=seed,
     )
     place = exporting.place(source, out)
     with session.tensorflow():
@@ -158,7 +166,15 @@ def diagnose(
     from edgeproof import diagnosing, exporting
 
     source = exporting.Source(
-        run_folder, keras, labels, data, test_data, options.span(input_range), resample, fit, seed
+        run_folder=run_folder,
+        keras=keras,
+        labels=labels,
+        data=data,
+        test_data=test_data,
+        input_range=options.span(input_range),
+        resample=resample,
+        fit=fit,
+        seed=seed,
     )
     diagnosing.run(source, out, calibration_images=calibration_images, held_out_images=held_out_images, as_json=json)
 

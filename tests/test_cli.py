@@ -183,8 +183,8 @@ def test_a_wrong_use_ends_with_status_2_and_one_line(case, edgeproof, tiny_model
         (["convert", "{tmp}/empty", "--keras", "x.keras"], "either a run folder, or --keras"),
         (["diagnose", "--out", "{tmp}/new"], "either a run folder, or --keras"),
         (
-            ["convert", "{tmp}/empty", "--resample", "bicubic"],
-            "empty brings its own labels, pictures and preprocessing",
+            ["convert", "{tmp}/empty", "--resample", "bicubic", "--test-data", "x"],
+            "empty brings its own labels, pictures and preprocessing. Leave out --test-data and --resample, or",
         ),
         (["convert", "--keras", "x.keras", "--resample", "bicubc"], "'bicubc' is not one of 'nearest', 'bilinear', "),
         (["diagnose", "{tmp}/empty", "--out", "{tmp}/file/new"], "no folder that can be written"),
