@@ -7,6 +7,9 @@ phase's seconds have everything in them that it takes, conversion of the frozen 
 With `--share 0.1` both see a tenth of the pictures, in the order ABBA: a look at the speed alone, in which what else
 the machine does cancels out. With `--only fit` or `--only edgeproof` one of them runs, and what the other left in
 `--out` is used.
+
+With `--share 0.1 --seeds 0 1 2` it is a look at the accuracy: both train with each seed, on another tenth for each, and
+the differences of their top-1 have a mean with Student's 95 % interval. What lies in `--out` is not trained again.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 DATA = Path(os.environ.get("EDGEPROOF_DATA", "../shared"))
 WEIGHTS = DATA / "keras/models/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_160_no_top.h5"
@@ -37,28 +41,31 @@ Turns = list[dict[str, Any]]
 Part = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 
-def pictures(share: float) -> tuple[Part, Part]:
-    """Training and test pictures of 32 x 32 with their classes."""
+def some(count: int, share: float, seed: int) -> range:
+    """The rows that a training sees: seeds 0 to 9 take another tenth each."""
+    every = round(1 / share)
+    return range(seed % every, count, every)
+
+
+def pictures(share: float, seed: int) -> tuple[Part, Part, Part]:
+    """Training pictures of 32 x 32 with their classes, those of the test set to watch, and all of the test set."""
     from edgeproof.train import config, dataset
 
     source = config.Data(
         source=str(DATA / "data/cifar100-train.zip"), test=str(DATA / "data/cifar100-test.zip"), source_size=32
     )
     found = dataset.load(source, size=SIZE, seed=0, near=False)
-    every = round(1 / share)
-    return (
-        (found.train.stored[:][::every], found.train.classes[::every]),
-        (found.test.stored[:][::every], found.test.classes[::every]),
-    )
+    train, watched = (part.take(some(len(part), share, seed)) for part in (found.train, found.test))
+    return tuple((part.stored[:], part.classes) for part in (train, watched, found.test))
 
 
-def fit(share: float) -> dict[str, Any]:
+def fit(share: float, seed: int) -> dict[str, Any]:
     """As a tutorial has it: tf.data, a frozen base and a head, then `fit` again with the upper layers trainable."""
     import keras
     import tensorflow as tf
 
-    keras.utils.set_random_seed(0)
-    train, test = pictures(share)
+    keras.utils.set_random_seed(seed)
+    train, watched, test = pictures(share, seed)
 
     def batches(part: Part, *, training: bool) -> Any:
         def prepared(pixels: Any, classes: Any) -> tuple[Any, Any]:
@@ -67,7 +74,7 @@ def fit(share: float) -> dict[str, Any]:
             return tf.image.resize(pixels, (SIZE, SIZE)), tf.one_hot(classes, CLASSES)
 
         found = tf.data.Dataset.from_tensor_slices(part)
-        found = found.shuffle(len(part[0]), seed=0) if training else found
+        found = found.shuffle(len(part[0]), seed=seed) if training else found
         return found.batch(BATCH).map(prepared, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
 
     base = keras.applications.MobileNetV2(input_shape=(SIZE, SIZE, 3), include_top=False, weights=str(WEIGHTS))
@@ -90,7 +97,7 @@ def fit(share: float) -> dict[str, Any]:
         model.fit(
             batches(train, training=True),
             epochs=epochs,
-            validation_data=batches(test, training=False),
+            validation_data=batches(watched, training=False),
             verbose=0,
             callbacks=[keras.callbacks.LambdaCallback(on_epoch_begin=clock.begin, on_epoch_end=clock.end)],
         )
@@ -112,19 +119,23 @@ class _Clock:
         print(f"fit: epoch {epoch + 1} took {self.seconds[-1]:.1f} s", file=sys.stderr)
 
 
-def edgeproof(share: float, out: Path) -> dict[str, Any]:
+def edgeproof(share: float, seed: int, out: Path) -> dict[str, Any]:
     """The same by `edgeproof train` with the plain recipe; epochs as in history.csv, what they cache included."""
+    import keras
+
+    from edgeproof.runtime.accuracy import right
     from edgeproof.train import config, dataset, phases, training
 
-    whole = dataset.load
+    load = dataset.load
+    tests = []
 
-    def some(*arguments: Any, **more: Any) -> dataset.Dataset:
-        found = whole(*arguments, **more)
-        every = round(1 / share)
-        parts = (part.take(range(0, len(part), every)) for part in (found.train, found.test))
+    def partly(*arguments: Any, **more: Any) -> dataset.Dataset:
+        found = load(*arguments, **more)
+        tests.append(found.test)
+        parts = (part.take(some(len(part), share, seed)) for part in (found.train, found.test))
         return dataset.Dataset(*parts, found.report)
 
-    training.dataset.load = some if share < 1 else whole
+    training.dataset.load = partly
     seconds: dict[str, float] = {}
     for phase, name in (("head", "train_head"), ("finetune", "finetune")):
         setattr(phases, name, _timed(getattr(phases, name), seconds, phase))
@@ -135,13 +146,16 @@ def edgeproof(share: float, out: Path) -> dict[str, Any]:
             f"data.source={DATA / 'data/cifar100-train.zip'}",
             f"data.test={DATA / 'data/cifar100-test.zip'}",
             f"network.weights={WEIGHTS}",
+            f"seed={seed}",
         ],
     )
     run = training.train(settings, out / "run", overwrite=True)
     with run.history.open(newline="") as file:
         rows = list(csv.DictReader(file))
     epochs = {phase: [float(row["seconds"]) for row in rows if row["phase"] == phase] for phase in seconds}
-    return {"seconds": seconds, "epoch_seconds": epochs, "top1": json.loads(run.metrics.read_text())["top1"]}
+    outputs = phases.predict(keras.models.load_model(run.model), tests[0], "All of the test set")
+    top1 = float(right(outputs, tests[0].classes).mean())
+    return {"seconds": seconds, "epoch_seconds": epochs, "top1": top1}
 
 
 def _timed(call: Callable[..., None], seconds: dict[str, float], name: str) -> Callable[..., None]:
@@ -158,24 +172,40 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--share", type=float, default=1.0)
     parser.add_argument("--out", type=Path, default=Path("runs/plain-fit"))
+    parser.add_argument("--seeds", type=int, nargs="+")
     parser.add_argument("--only", choices=("fit", "edgeproof"))
-    parser.add_argument("--child", nargs=2, metavar=("NAME", "FILE"), help=argparse.SUPPRESS)
+    parser.add_argument("--child", nargs=3, metavar=("NAME", "SEED", "FILE"), help=argparse.SUPPRESS)
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     if given.child:
-        name, file = given.child
-        found = fit(given.share) if name == "fit" else edgeproof(given.share, given.out)
+        name, seed, file = given.child
+        found = fit(given.share, int(seed)) if name == "fit" else edgeproof(given.share, int(seed), given.out)
         Path(file).write_text(json.dumps(found, indent=1))
         return
-    turns = [(name, given.out / f"{number}-{name}.json") for number, name in enumerate(ORDER[given.share < 1])]
-    for name, file in turns:
-        if given.only in (None, name):
-            command = [sys.executable, __file__, "--share", str(given.share), "--out", str(given.out)]
-            subprocess.run([*command, "--child", name, str(file)], check=True)
+    # Of the speed each turn anew; of the accuracy what is missing.
+    if given.seeds:
+        turns = [(name, seed, f"seed-{seed}-{name}.json") for seed in given.seeds for name in ORDER[False]]
+    else:
+        turns = [(name, 0, f"{number}-{name}.json") for number, name in enumerate(ORDER[given.share < 1])]
     found = {"edgeproof": [], "fit": []}
-    for name, file in turns:
-        found[name].append(json.loads(file.read_text()))
-    print(json.dumps({**found, "times faster": compared(**found)}, indent=1))
+    for name, seed, file in turns:
+        place = given.out / file
+        if given.only in (None, name) and not (given.seeds and place.is_file()):
+            command = [sys.executable, __file__, "--share", str(given.share), "--out", str(given.out)]
+            subprocess.run([*command, "--child", name, str(seed), str(place)], check=True)
+        found[name].append(json.loads(place.read_text()))
+    if given.seeds:
+        print(json.dumps(differences(**found), indent=1))
+    else:
+        print(json.dumps({**found, "times faster": compared(**found)}, indent=1))
+
+
+def differences(edgeproof: Turns, fit: Turns) -> dict[str, Any]:
+    """Top-1 in percent of both with each seed; how far edgeproof is ahead in the mean, with Student's 95 % interval."""
+    ours, theirs = ([100 * turn["top1"] for turn in turns] for turns in (edgeproof, fit))
+    ahead = np.subtract(ours, theirs)
+    low, high = stats.ttest_1samp(ahead, 0).confidence_interval()
+    return {"edgeproof": ours, "fit": theirs, "ahead": {"mean": ahead.mean(), "interval": [low, high]}}
 
 
 def compared(edgeproof: Turns, fit: Turns) -> dict[str, float]:
