@@ -47,14 +47,27 @@ def some(count: int, share: float, seed: int) -> range:
     return range(seed % every, count, every)
 
 
+def settings(seed: int) -> Any:
+    """edgeproof's, of the plain recipe on CIFAR-100."""
+    from edgeproof.train import config
+
+    return config.load(
+        None,
+        [
+            "recipe=plain",
+            f"data.source={DATA / 'data/cifar100-train.zip'}",
+            f"data.test={DATA / 'data/cifar100-test.zip'}",
+            f"network.weights={WEIGHTS}",
+            f"seed={seed}",
+        ],
+    )
+
+
 def pictures(share: float, seed: int) -> tuple[Part, Part, Part]:
     """Training pictures of 32 x 32 with their classes, those of the test set to watch, and all of the test set."""
-    from edgeproof.train import config, dataset
+    from edgeproof.train import dataset
 
-    source = config.Data(
-        source=str(DATA / "data/cifar100-train.zip"), test=str(DATA / "data/cifar100-test.zip"), source_size=32
-    )
-    found = dataset.load(source, size=SIZE, seed=0, near=False)
+    found = dataset.load(settings(seed).data, size=SIZE, seed=0, near=False)
     train, watched = (part.take(some(len(part), share, seed)) for part in (found.train, found.test))
     return tuple((part.stored[:], part.classes) for part in (train, watched, found.test))
 
@@ -86,6 +99,7 @@ def fit(share: float, seed: int) -> dict[str, Any]:
     model = keras.Model(inputs, keras.layers.Dense(CLASSES, activation="softmax")(hidden))
     seconds: dict[str, float] = {}
     epoch_seconds: dict[str, list[float]] = {}
+    watched_top1: list[float] = []
     for phase, epochs, rate in (("head", HEAD, 1e-3), ("finetune", FINETUNE, 1e-4)):
         if phase == "finetune":
             base.trainable = True
@@ -94,7 +108,7 @@ def fit(share: float, seed: int) -> dict[str, Any]:
         begun = time.perf_counter()
         model.compile(keras.optimizers.Adam(rate), "categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
         clock = _Clock()
-        model.fit(
+        ran = model.fit(
             batches(train, training=True),
             epochs=epochs,
             validation_data=batches(watched, training=False),
@@ -102,8 +116,16 @@ def fit(share: float, seed: int) -> dict[str, Any]:
             callbacks=[keras.callbacks.LambdaCallback(on_epoch_begin=clock.begin, on_epoch_end=clock.end)],
         )
         seconds[phase], epoch_seconds[phase] = time.perf_counter() - begun, clock.seconds
+        watched_top1 += ran.history["val_accuracy"]
     found = model.evaluate(batches(test, training=False), verbose=0, return_dict=True)
-    return {"seconds": seconds, "epoch_seconds": epoch_seconds, "top1": float(found["accuracy"])}
+    return _figures(seconds, epoch_seconds, watched_top1, float(found["accuracy"]))
+
+
+def _figures(
+    seconds: dict[str, float], epoch_seconds: dict[str, list[float]], watched_top1: list[float], top1: float
+) -> dict[str, Any]:
+    """Of one training: `watched_top1` after every epoch of both phases, `top1` on the whole test set in the end."""
+    return {"seconds": seconds, "epoch_seconds": epoch_seconds, "watched_top1": watched_top1, "top1": top1}
 
 
 class _Clock:
@@ -124,7 +146,7 @@ def edgeproof(share: float, seed: int, out: Path) -> dict[str, Any]:
     import keras
 
     from edgeproof.runtime.accuracy import right
-    from edgeproof.train import config, dataset, phases, training
+    from edgeproof.train import dataset, phases, training
 
     load = dataset.load
     tests = []
@@ -139,23 +161,13 @@ def edgeproof(share: float, seed: int, out: Path) -> dict[str, Any]:
     seconds: dict[str, float] = {}
     for phase, name in (("head", "train_head"), ("finetune", "finetune")):
         setattr(phases, name, _timed(getattr(phases, name), seconds, phase))
-    settings = config.load(
-        None,
-        [
-            "recipe=plain",
-            f"data.source={DATA / 'data/cifar100-train.zip'}",
-            f"data.test={DATA / 'data/cifar100-test.zip'}",
-            f"network.weights={WEIGHTS}",
-            f"seed={seed}",
-        ],
-    )
-    run = training.train(settings, out / "run", overwrite=True)
+    run = training.train(settings(seed), out / "run", overwrite=True)
     with run.history.open(newline="") as file:
         rows = list(csv.DictReader(file))
     epochs = {phase: [float(row["seconds"]) for row in rows if row["phase"] == phase] for phase in seconds}
     outputs = phases.predict(keras.models.load_model(run.model), tests[0], "All of the test set")
     top1 = float(right(outputs, tests[0].classes).mean())
-    return {"seconds": seconds, "epoch_seconds": epochs, "top1": top1}
+    return _figures(seconds, epochs, [float(row["watched_top1"]) for row in rows], top1)
 
 
 def _timed(call: Callable[..., None], seconds: dict[str, float], name: str) -> Callable[..., None]:
