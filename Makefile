@@ -261,6 +261,10 @@ training-speed: data venv  ## the plain recipe by Keras' own fit and by edgeproo
 	$(BIN)/python benchmarks/peers/plain_fit.py --share 0.1 --out runs/plain-fit-turns
 	$(BIN)/python benchmarks/peers/plain_fit.py
 
+.PHONY: training-same
+training-same: data venv  ## phase 2 by Keras' own fit and by edgeproof on the same batches (half an hour)
+	$(BIN)/python benchmarks/peers/same_batches.py
+
 .PHONY: training-memory
 training-memory: data venv  ## train on 200,000 pictures within 2 GB, beside 4,000 (needs 10 GB of disk)
 	$(BIN)/python benchmarks/peers/streaming_training.py
