@@ -262,7 +262,7 @@ training-speed: data venv  ## the plain recipe by Keras' own fit and by edgeproo
 	$(BIN)/python benchmarks/peers/plain_fit.py
 
 .PHONY: training-same
-training-same: data venv  ## phase 2 by Keras' own fit and by edgeproof on the same batches (half an hour)
+training-same: data venv  ## phase 2 by Keras' own fit and by edgeproof on the same batches (45 minutes)
 	$(BIN)/python benchmarks/peers/same_batches.py
 
 .PHONY: training-memory

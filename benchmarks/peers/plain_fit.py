@@ -21,7 +21,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -215,9 +215,13 @@ def main() -> None:
 def differences(edgeproof: Turns, fit: Turns) -> dict[str, Any]:
     """Top-1 in percent of both with each seed; how far edgeproof is ahead in the mean, with Student's 95 % interval."""
     ours, theirs = ([100 * turn["top1"] for turn in turns] for turns in (edgeproof, fit))
-    ahead = np.subtract(ours, theirs)
-    low, high = stats.ttest_1samp(ahead, 0).confidence_interval()
-    return {"edgeproof": ours, "fit": theirs, "ahead": {"mean": ahead.mean(), "interval": [low, high]}}
+    return {"edgeproof": ours, "fit": theirs, "ahead": mean(np.subtract(ours, theirs))}
+
+
+def mean(values: Sequence[float] | NDArray[np.float64]) -> dict[str, Any]:
+    """The mean of some trainings' figures with Student's 95 % interval."""
+    low, high = stats.ttest_1samp(values, 0).confidence_interval()
+    return {"mean": float(np.mean(values)), "interval": [float(low), float(high)]}
 
 
 def compared(edgeproof: Turns, fit: Turns) -> dict[str, float]:
